@@ -1,0 +1,214 @@
+//! A recipe: what to build, from which pinned content, in which steps, relocated where. Text in, plain value out.
+//!
+//! This module reads no file and knows nothing about Xen but the names of the firmware and device models a recipe can
+//! choose a provider for. Keys are kebab-case; an unknown key is refused.
+
+use crate::digest::{GitId, Hash};
+use semver::Version;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Recipe {
+    pub name: String,
+    /// Build metadata (`+72`) counts the commits after the release on a stable branch and is part of the version.
+    pub version: Version,
+    /// Xen's own `X.Y`: the suffix of unstable libraries and of the private prefix. Never derived from `version`.
+    pub series: String,
+    pub summary: String,
+    /// SPDX expression of the licence of what is built.
+    pub license: String,
+    /// Seconds since 1970: the commit's date, the only clock a build sees.
+    pub epoch: u64,
+    /// Stem of a file in `toolchains/`.
+    pub toolchain: String,
+    pub architecture: Architecture,
+    #[serde(default)]
+    pub support: Option<Support>,
+    pub source: BTreeMap<String, Source>,
+    #[serde(default)]
+    pub provide: BTreeMap<Component, Provide>,
+    pub step: BTreeMap<String, Step>,
+    pub relocate: Relocate,
+    pub package: Vec<Package>,
+}
+
+impl Recipe {
+    /// `xen-4.17.5+72`: the stem of the recipe's file, of its patch directory and of its output.
+    pub fn stem(&self) -> String {
+        format!("{}-{}", self.name, self.version)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Architecture {
+    #[serde(rename = "x86_64")]
+    X86_64,
+    #[serde(rename = "aarch64")]
+    Aarch64,
+}
+
+impl Architecture {
+    /// The name that Xen, the kernel and GNU use.
+    pub fn gnu(self) -> &'static str {
+        match self {
+            Architecture::X86_64 => "x86_64",
+            Architecture::Aarch64 => "aarch64",
+        }
+    }
+
+    /// The name that Debian uses.
+    pub fn debian(self) -> &'static str {
+        match self {
+            Architecture::X86_64 => "amd64",
+            Architecture::Aarch64 => "arm64",
+        }
+    }
+}
+
+/// Until when upstream publishes security fixes for this series.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Support {
+    /// `YYYY-MM-DD`, the last day.
+    pub security_until: String,
+    /// Where that is written.
+    pub reference: String,
+}
+
+/// Pinned content: a git tree (reached through a commit) or one tarball.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Source {
+    /// Enough for a git origin.
+    pub commit: Option<GitId>,
+    /// What lets a tarball stand in for the commit: git's tree id of the unpacked content.
+    pub tree: Option<GitId>,
+    /// The identity of a source that no git tree describes: the tarball's own sha256.
+    pub sha256: Option<Hash>,
+    /// What people call it: a tag or a version. Only a comment, tags move.
+    pub release: String,
+    pub origins: Vec<Origin>,
+}
+
+/// Where to look. An origin is believed only after its content has been checked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Origin {
+    Git(GitOrigin),
+    /// A path below the root of a Debian mirror.
+    Debian(DebianOrigin),
+    Url(UrlOrigin),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GitOrigin {
+    pub git: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DebianOrigin {
+    pub debian: String,
+    pub sha256: Hash,
+    /// Bytes.
+    pub size: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UrlOrigin {
+    pub url: String,
+    pub sha256: Hash,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Firmware and device models that Xen's tools can take from elsewhere.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
+pub enum Component {
+    Seabios,
+    Ovmf,
+    Ipxe,
+    Qemu,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "provider")]
+pub enum Provide {
+    /// Built by a step of this recipe, which must stage `path`.
+    Pinned {
+        step: String,
+        path: String,
+    },
+    /// The distribution's, found at `path` when the guest starts.
+    System {
+        path: String,
+    },
+    Off,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Step {
+    /// The source that the step gets a private, writable, patched copy of.
+    pub source: String,
+    /// Ordered globs, `!` takes away, the last match wins: only these files exist in the step. A patch to anything else does
+    /// not change the step's key.
+    #[serde(default = "everything")]
+    pub paths: Vec<String>,
+    /// Steps whose output is mounted read-only at `/in/<step>`.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    pub kconfig: Option<Kconfig>,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// POSIX shell, run with `-eu`.
+    pub run: String,
+}
+
+fn everything() -> Vec<String> {
+    vec!["**".to_owned()]
+}
+
+/// Options that the resulting `.config` must have, without the `CONFIG_` prefix; `n` means absent or `is not set`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Kconfig {
+    /// The resulting file, relative to the step's directory.
+    pub file: String,
+    pub options: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Relocate {
+    /// Absolute: `/usr/lib/xen-4.17`.
+    pub private: String,
+    /// Absolute: where stable libraries stay visible to everyone.
+    pub public_libdir: String,
+    /// Library names (`libxenctrl`) whose SONAME is the series.
+    pub unstable: Vec<String>,
+    /// Globs of files that every installed series may own; the higher version wins. No leading slash.
+    pub common: Vec<String>,
+    /// Globs of staged files that are left out.
+    #[serde(default)]
+    pub drop: Vec<String>,
+    /// Globs of private programs that get a dispatcher link in `/usr/bin` or `/usr/sbin`.
+    #[serde(default)]
+    pub dispatch: Vec<String>,
+    /// SONAMEs that the distribution supplies.
+    pub outside: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Package {
+    pub name: String,
+    /// Globs without a leading slash; the first package that matches claims a file.
+    pub files: Vec<String>,
+}
