@@ -10,6 +10,8 @@
 //! stage can make has private fields, so that skipping a stage does not compile.
 
 pub mod catalog;
+pub mod filter;
+pub mod provide;
 pub mod recipe;
 
 pub mod archive;

@@ -1,10 +1,21 @@
-//! Patch queues: `patches/<recipe>/<source>/NNNN-*.patch`, applied exactly (no fuzz) in the order of their names.
+//! Patch queues: `patches/<recipe>/<source>/NNNN-*.patch`, applied without fuzz in the order of their names.
+//!
+//! A queue is read as data; `git apply` applies it, with none of the user's configuration. An offset is accepted here: it is
+//! for a refresh to take away.
+
+pub mod diff;
 
 use crate::context::Context;
-use crate::digest::Key;
+use crate::digest::{Key, KeyBuilder};
+use crate::fault::Fault;
+use crate::recipe::Recipe;
 use crate::sources::Checked;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use diff::Diff;
+use fs_err as fs;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A source with its queue applied: a read-only tree in the store. Only this module makes one.
 #[derive(Clone, Debug)]
@@ -24,10 +35,18 @@ pub struct Patch {
     /// `patches/xen-4.17.4/xen/0101-….patch`, for messages.
     pub file: String,
     pub text: Vec<u8>,
-    /// Every path that the patch reads or writes, relative to the source's root.
-    pub touches: Vec<String>,
-    /// The diff without the mail around it: what reaches the output.
-    pub diff: Key,
+    pub diff: Diff,
+}
+
+impl Patch {
+    fn read(path: &Path, file: String) -> Result<Patch> {
+        let text = fs::read(path)?;
+        let diff = diff::read(&text).map_err(|error| {
+            Fault::usage(format!("{file}: {error}"))
+                .cure("a patch is a unified diff, best as `git format-patch` writes it")
+        })?;
+        Ok(Patch { file, text, diff })
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -35,8 +54,124 @@ pub struct Queue {
     pub patches: Vec<Patch>,
 }
 
-/// Applies a queue to a checked source.
+impl Queue {
+    /// The queues of a recipe by source, from `patches/<stem>/` below the checkout. A folder that is no source of the recipe is
+    /// an error: nobody would notice that its patches are missing.
+    pub fn read_all(checkout: &Path, recipe: &Recipe) -> Result<BTreeMap<String, Queue>> {
+        let stem = recipe.stem();
+        let folder = checkout.join("patches").join(&stem);
+        let mut queues: BTreeMap<String, Queue> =
+            recipe.source.keys().map(|name| (name.clone(), Queue::default())).collect();
+        if !folder.exists() {
+            return Ok(queues);
+        }
+        for name in sorted_names(&folder)? {
+            let Some(queue) = queues.get_mut(&name) else {
+                return Err(Fault::usage(format!("patches/{stem}/{name}: recipe {stem} has no source `{name}`"))
+                    .cure(format!("name the folder after one of: {}", known(recipe)))
+                    .into());
+            };
+            for patch in sorted_names(&folder.join(&name))? {
+                let file = format!("patches/{stem}/{name}/{patch}");
+                if !patch.ends_with(".patch") {
+                    return Err(Fault::usage(format!("{file}: a queue holds only NNNN-*.patch files")).into());
+                }
+                queue.patches.push(Patch::read(&checkout.join(&file), file)?);
+            }
+        }
+        Ok(queues)
+    }
+}
+
+/// Applies a queue to a checked source. The result is shared by all recipes whose queue says the same.
 pub fn apply(ctx: &Context, source: &Checked, queue: &Queue) -> Result<Patched> {
-    let _ = (ctx, source, queue);
-    anyhow::bail!("not written")
+    if queue.patches.is_empty() {
+        return Ok(Patched { path: source.path().to_owned() });
+    }
+    let mut key = KeyBuilder::new("patched/1").field("source", source.identity().as_str());
+    for patch in &queue.patches {
+        key = key.field("patch", &patch.diff.body);
+    }
+    let what = format!("patched source {}", source.name());
+    let stored = ctx.store.tree_or_make(&key.finish(), &what, |folder| {
+        crate::tree::copy(source.path(), folder)?;
+        queue.patches.iter().try_for_each(|patch| apply_one(folder, patch))
+    })?;
+    Ok(Patched { path: stored.path })
+}
+
+/// Applies one patch to the tree below `folder`.
+pub fn apply_one(folder: &Path, patch: &Patch) -> Result<()> {
+    let folder = fs::canonicalize(folder)?;
+    let input = tempfile::NamedTempFile::new().context("making a temporary file for a patch")?;
+    fs::write(input.path(), &patch.text)?;
+    let output = git(&folder)
+        .args(["apply", "--whitespace=nowarn", "-p1", "--"])
+        .arg(input.path())
+        .output()
+        .map_err(|error| Fault::failed(format!("running git: {error}")).cure("install git"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Fault::failed(format!("applying {}: {}", patch.file, cause(&patch.diff, &said)))
+        .cure("refresh the patch against this version of the source, or take it away")
+        .into())
+}
+
+/// What git said, with the hunk counted as a reader of the patch would.
+fn cause(diff: &Diff, said: &str) -> String {
+    let failed = said.lines().find_map(|line| line.strip_prefix("error: patch failed: ")?.rsplit_once(':'));
+    if let Some((path, line)) = failed {
+        let file = diff.files.iter().find(|file| file.old.as_deref() == Some(path));
+        let hunk = file.and_then(|file| file.hunks.iter().position(|hunk| hunk.old_start.to_string() == line));
+        if let Some(hunk) = hunk {
+            return format!("hunk {} of {path} does not apply at line {line}", hunk + 1);
+        }
+    }
+    let first = said.lines().next().unwrap_or("git apply failed without a word");
+    first.strip_prefix("error: ").unwrap_or(first).to_owned()
+}
+
+/// The `git` program without the user's or the machine's configuration, and without looking for a repository above `folder`.
+#[expect(clippy::disallowed_methods, reason = "libgit2 applies no patch whose lines have moved")]
+pub fn git(folder: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.current_dir(folder).env_clear();
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    if let Some(parent) = folder.parent() {
+        command.env("GIT_CEILING_DIRECTORIES", parent);
+    }
+    command
+        .env("HOME", "/nonexistent")
+        .env("LC_ALL", "C")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command
+}
+
+fn sorted_names(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn known(recipe: &Recipe) -> String {
+    recipe.source.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// The part of a queue that reaches files which `keeps` keeps, as a key.
+pub fn reaching(queue: &Queue, keeps: impl Fn(&str) -> bool) -> Key {
+    let mut key = KeyBuilder::new("queue/1");
+    for patch in &queue.patches {
+        if patch.diff.touches().iter().any(|path| keeps(path)) {
+            key = key.field("patch", &patch.diff.body);
+        }
+    }
+    key.finish()
 }

@@ -39,3 +39,9 @@ impl Manifest {
         Hash::of(serde_json::to_string(self).expect("a manifest is plain data").as_bytes())
     }
 }
+
+/// Copies a tree: files, modes, links and mtimes; folders and files of the copy can be written by their owner.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    let _ = (from, to);
+    anyhow::bail!("not written")
+}
