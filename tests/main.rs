@@ -1,3 +1,9 @@
-//! One binary for all tests that are more than a unit: each module mirrors one of `xtask/src`, its cases lie beside it.
+//! One test binary; its modules stand in pipeline order. What a module checks is mostly data beside it, in the folder of the
+//! same name.
+
+mod support;
+
+mod catalog;
+mod recipe;
 
 mod archive;

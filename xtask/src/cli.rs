@@ -1,1 +1,316 @@
-//! (to be written)
+//! The command line: verbs, their options, their help. What the verbs do stands in `cmd`.
+
+use crate::report::Style;
+use clap::{Args, Parser, Subcommand};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask build xen-4.17.5+72     build it, into target/dist/xen-4.17.5+72
+  cargo xtask build xen-4.17          the same for the highest version that matches
+  cargo xtask fetch xen-4.17          bring what a build without a network needs
+  cargo xtask plan xen-4.17 --json    the steps, their keys, and what is cached
+  cargo xtask test                    the project's own tests
+
+Exit codes: 0 done, 1 a check or a step failed, 2 wrong usage or recipe, 3 a source could not be had.";
+
+const SHELL: &str = "\
+Examples:
+  cargo xtask shell xen-4.17 tools    where the step `tools` runs, before its script
+  cargo xtask shell xen-4.17          the toolchain alone";
+
+/// Builds Xen from pinned sources into relocated, audited, reproducible artifacts.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show every recipe with its version, support and sources
+    List(List),
+    /// Show a recipe's steps with their keys, and what is cached
+    Plan(Plan),
+    /// Bring all that an offline build of a recipe needs
+    Fetch(Fetch),
+    /// Download, verify, build, relocate, audit and pack a recipe
+    Build(Build),
+    /// Enter a step's sandbox, with its inputs and environment
+    #[command(after_help = SHELL)]
+    Shell(Shell),
+    /// Check a built recipe's relocated tree and show all findings
+    Audit(Audit),
+    /// Lock a toolchain's packages, or check the lock
+    Toolchain(Toolchain),
+    /// Look after the store of downloads and results
+    Store(Store),
+    /// Run the project's own tests
+    Test(Test),
+    /// Measure the builder beside the same work done by hand
+    Bench(Bench),
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    /// Ask whether each recipe's sources can be had from here
+    #[arg(long)]
+    pub reachable: bool,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub net: Net,
+}
+
+#[derive(Debug, Args)]
+pub struct Plan {
+    #[command(flatten)]
+    pub recipe: Wanted,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Fetch {
+    #[command(flatten)]
+    pub recipe: Wanted,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub net: Net,
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    #[command(flatten)]
+    pub recipe: Wanted,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub net: Net,
+    #[command(flatten)]
+    pub work: Work,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Debug, Args)]
+pub struct Shell {
+    #[command(flatten)]
+    pub recipe: Wanted,
+    /// The step whose sandbox is entered; its needs are built first
+    pub step: Option<String>,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub net: Net,
+    #[command(flatten)]
+    pub work: Work,
+}
+
+#[derive(Debug, Args)]
+pub struct Audit {
+    #[command(flatten)]
+    pub recipe: Wanted,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub net: Net,
+    #[command(flatten)]
+    pub work: Work,
+}
+
+#[derive(Debug, Args)]
+pub struct Toolchain {
+    #[command(subcommand)]
+    pub verb: ToolchainVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ToolchainVerb {
+    /// Verify the archive's signed index, resolve the wanted packages, write the lock
+    Lock(ToolchainArgs),
+    /// Check that the lock fits what is wanted and that its packages are what it says
+    Verify(ToolchainArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ToolchainArgs {
+    /// Stem of a file in toolchains/
+    pub name: String,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub net: Net,
+}
+
+#[derive(Debug, Args)]
+pub struct Store {
+    #[command(subcommand)]
+    pub verb: StoreVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StoreVerb {
+    /// Hash everything again and name what was tampered with
+    Verify(StoreArgs),
+    /// Remove what no recipe of this checkout needs
+    Gc(StoreArgs),
+    /// Say what takes how much room
+    Du(StoreArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Build the real recipes too, from an empty store (about an hour on two cores)
+    #[arg(long)]
+    pub slow: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub net: Net,
+    #[command(flatten)]
+    pub work: Work,
+}
+
+/// Which recipe.
+#[derive(Debug, Args)]
+pub struct Wanted {
+    /// A recipe, or the beginning of its name: the highest version that matches is taken
+    #[arg(value_name = "RECIPE")]
+    pub wanted: String,
+}
+
+/// How a run is shown.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Show {
+    /// Write one JSON object a line to standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Show nothing but the result and errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+}
+
+/// Where results are kept.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Place {
+    /// The store [default: xenwright in the user's cache directory]
+    #[arg(long, value_name = "DIR", env = "XENWRIGHT_STORE", hide_env_values = true)]
+    pub store: Option<PathBuf>,
+}
+
+/// Where content may come from.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Net {
+    /// Ask nothing over the network
+    #[arg(long)]
+    pub offline: bool,
+    /// A folder with tarballs, by name or hash, and git repositories; asked first, may be repeated
+    #[arg(long = "mirror", value_name = "DIR")]
+    pub mirrors: Vec<PathBuf>,
+    /// Base address of a Debian mirror [default: the one that apt uses]
+    #[arg(long, value_name = "URL", env = "XENWRIGHT_DEBIAN_MIRROR", hide_env_values = true)]
+    pub debian_mirror: Option<String>,
+}
+
+/// How steps are run.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Work {
+    /// How many processes run at once, in all steps together [default: as many as there are cores]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Compile everything anew, without the compile cache in the store
+    #[arg(long)]
+    pub no_ccache: bool,
+}
+
+/// Where artifacts go.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Out {
+    /// Where the artifacts go [default: target/dist/<recipe>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+impl Cli {
+    /// How the chosen verb is shown.
+    pub fn style(&self) -> Style {
+        let show = match &self.verb {
+            Verb::List(args) => args.show,
+            Verb::Plan(args) => args.show,
+            Verb::Fetch(args) => args.show,
+            Verb::Build(args) => args.show,
+            Verb::Shell(args) => args.show,
+            Verb::Audit(args) => args.show,
+            Verb::Bench(args) => args.show,
+            Verb::Toolchain(Toolchain { verb: ToolchainVerb::Lock(args) | ToolchainVerb::Verify(args) }) => args.show,
+            Verb::Store(Store { verb: StoreVerb::Verify(args) | StoreVerb::Gc(args) | StoreVerb::Du(args) }) => {
+                args.show
+            }
+            Verb::Test(_) => Show::default(),
+        };
+        if show.json {
+            Style::Json
+        } else if show.quiet {
+            Style::Silent
+        } else if std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb") {
+            Style::Terminal
+        } else {
+            Style::Plain
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_with_jobs_refuses_none() {
+        assert!(Cli::try_parse_from(["xtask", "build", "xen", "--jobs", "0"]).is_err());
+        assert!(Cli::try_parse_from(["xtask", "build", "xen", "--jobs", "2"]).is_ok());
+    }
+
+    #[test]
+    fn a_misspelt_verb_is_answered_with_the_right_one() {
+        let message = Cli::try_parse_from(["xtask", "biuld"]).unwrap_err().to_string();
+        assert!(message.contains("build"), "{message}");
+    }
+}

@@ -3,13 +3,42 @@
 //! This module reads no file and knows nothing about Xen but the names of the firmware and device models a recipe can
 //! choose a provider for. Keys are kebab-case; an unknown key is refused.
 
+mod check;
+mod diagnose;
+mod read;
+
 use crate::digest::{GitId, Hash};
+use crate::fault::Fault;
+use anyhow::Result;
 use semver::Version;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub use diagnose::{nearest, quoted};
+
+/// Reads a recipe. The error names every mistake with its line in `file`, which is the name shown to people.
+pub fn parse(file: &str, text: &str) -> Result<Recipe> {
+    let problems = diagnose::Problems::new(file, text);
+    let (document, syntax) = toml::de::DeTable::parse_recoverable(text);
+    let mut recipe = None;
+    if syntax.is_empty() {
+        recipe = read::recipe(&problems, document.get_ref());
+        if let Some(recipe) = &recipe {
+            check::references(recipe, document.get_ref(), &problems);
+        }
+    }
+    for error in &syntax {
+        problems.add(error.span().unwrap_or_default(), error.message());
+    }
+    match (recipe, problems.render()) {
+        (Some(recipe), None) => Ok(recipe),
+        (_, mistakes) => {
+            let mistakes = mistakes.unwrap_or_default();
+            Err(Fault::usage(format!("{file} is not a valid recipe\n{mistakes}")).into())
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
 pub struct Recipe {
     pub name: String,
     /// Build metadata (`+72`) counts the commits after the release on a stable branch and is part of the version.
@@ -24,10 +53,8 @@ pub struct Recipe {
     /// Stem of a file in `toolchains/`.
     pub toolchain: String,
     pub architecture: Architecture,
-    #[serde(default)]
     pub support: Option<Support>,
     pub source: BTreeMap<String, Source>,
-    #[serde(default)]
     pub provide: BTreeMap<Component, Provide>,
     pub step: BTreeMap<String, Step>,
     pub relocate: Relocate,
@@ -41,17 +68,16 @@ impl Recipe {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
-    #[serde(rename = "x86_64")]
     X86_64,
-    #[serde(rename = "aarch64")]
     Aarch64,
 }
 
 impl Architecture {
-    /// The name that Xen, the kernel and GNU use.
+    pub const ALL: [Architecture; 2] = [Architecture::X86_64, Architecture::Aarch64];
+
+    /// The name that recipes, Xen, the kernel and GNU use.
     pub fn gnu(self) -> &'static str {
         match self {
             Architecture::X86_64 => "x86_64",
@@ -69,8 +95,7 @@ impl Architecture {
 }
 
 /// Until when upstream publishes security fixes for this series.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub struct Support {
     /// `YYYY-MM-DD`, the last day.
     pub security_until: String,
@@ -78,9 +103,8 @@ pub struct Support {
     pub reference: String,
 }
 
-/// Pinned content: a git tree (reached through a commit) or one tarball.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+/// Pinned content: a git tree (reached through a commit) or one tarball. Either `commit` or `sha256` is there, never both.
+#[derive(Clone, Debug)]
 pub struct Source {
     /// Enough for a git origin.
     pub commit: Option<GitId>,
@@ -94,8 +118,7 @@ pub struct Source {
 }
 
 /// Where to look. An origin is believed only after its content has been checked.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub enum Origin {
     Git(GitOrigin),
     /// A path below the root of a Debian mirror.
@@ -103,14 +126,12 @@ pub enum Origin {
     Url(UrlOrigin),
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct GitOrigin {
     pub git: String,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct DebianOrigin {
     pub debian: String,
     pub sha256: Hash,
@@ -118,8 +139,7 @@ pub struct DebianOrigin {
     pub size: u64,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct UrlOrigin {
     pub url: String,
     pub sha256: Hash,
@@ -128,8 +148,7 @@ pub struct UrlOrigin {
 }
 
 /// Firmware and device models that Xen's tools can take from elsewhere.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Component {
     Seabios,
     Ovmf,
@@ -137,8 +156,21 @@ pub enum Component {
     Qemu,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "provider")]
+impl Component {
+    pub const ALL: [Component; 4] = [Component::Seabios, Component::Ovmf, Component::Ipxe, Component::Qemu];
+
+    /// The key in a recipe.
+    pub fn name(self) -> &'static str {
+        match self {
+            Component::Seabios => "seabios",
+            Component::Ovmf => "ovmf",
+            Component::Ipxe => "ipxe",
+            Component::Qemu => "qemu",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
 pub enum Provide {
     /// Built by a step of this recipe, which must stage `path`.
     Pinned {
@@ -152,40 +184,30 @@ pub enum Provide {
     Off,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub struct Step {
     /// The source that the step gets a private, writable, patched copy of.
     pub source: String,
     /// Ordered globs, `!` takes away, the last match wins: only these files exist in the step. A patch to anything else does
-    /// not change the step's key.
-    #[serde(default = "everything")]
+    /// not change the step's key. `**` where the recipe says nothing.
     pub paths: Vec<String>,
     /// Steps whose output is mounted read-only at `/in/<step>`.
-    #[serde(default)]
     pub needs: Vec<String>,
     pub kconfig: Option<Kconfig>,
-    #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// POSIX shell, run with `-eu`.
     pub run: String,
 }
 
-fn everything() -> Vec<String> {
-    vec!["**".to_owned()]
-}
-
 /// Options that the resulting `.config` must have, without the `CONFIG_` prefix; `n` means absent or `is not set`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub struct Kconfig {
     /// The resulting file, relative to the step's directory.
     pub file: String,
     pub options: BTreeMap<String, String>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub struct Relocate {
     /// Absolute: `/usr/lib/xen-4.17`.
     pub private: String,
@@ -196,17 +218,14 @@ pub struct Relocate {
     /// Globs of files that every installed series may own; the higher version wins. No leading slash.
     pub common: Vec<String>,
     /// Globs of staged files that are left out.
-    #[serde(default)]
     pub drop: Vec<String>,
     /// Globs of private programs that get a dispatcher link in `/usr/bin` or `/usr/sbin`.
-    #[serde(default)]
     pub dispatch: Vec<String>,
     /// SONAMEs that the distribution supplies.
     pub outside: Vec<String>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub struct Package {
     pub name: String,
     /// Globs without a leading slash; the first package that matches claims a file.

@@ -1,0 +1,26 @@
+//! What several areas of the tests need.
+
+pub mod expect;
+
+use std::path::{Path, PathBuf};
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the checkout").to_owned()
+}
+
+/// The files of `tests/<area>` that end in `.suffix`, sorted. None at all is an error: a test over nothing proves nothing.
+pub fn cases(area: &str, suffix: &str) -> Vec<PathBuf> {
+    let folder = root().join("tests").join(area);
+    let entries = fs_err::read_dir(&folder).expect("the folder of the cases can be read");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry can be read").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == suffix));
+    files.sort();
+    assert!(!files.is_empty(), "no .{suffix} in {}", folder.display());
+    files
+}
+
+/// A path below the checkout as messages show it.
+pub fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}

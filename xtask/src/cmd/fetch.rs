@@ -1,0 +1,10 @@
+//! `fetch`: not written yet.
+
+use crate::cli;
+use crate::report::Report;
+use anyhow::Result;
+
+pub fn run(args: &cli::Fetch, report: &Report) -> Result<()> {
+    let _ = (args, report);
+    anyhow::bail!("not written")
+}

@@ -1,0 +1,130 @@
+//! What the parts of one recipe say about each other: names that must exist, steps that must not need themselves, pins that
+//! their origins can satisfy.
+
+use super::diagnose::{Problems, nearest, quoted};
+use super::{Origin, Provide, Recipe, Source};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// Reports every reference that leads nowhere. `document` is the table that `recipe` was read from; it knows the places.
+pub fn references(recipe: &Recipe, document: &DeTable, problems: &Problems) {
+    for (name, source) in &recipe.source {
+        origins(name, source, document, problems);
+    }
+    for (name, step) in &recipe.step {
+        known("source", &step.source, recipe.source.keys(), place(document, &["step", name, "source"]), problems);
+        for (i, need) in step.needs.iter().enumerate() {
+            let at = place(document, &["step", name, "needs", &i.to_string()]);
+            known("step", need, recipe.step.keys(), at, problems);
+        }
+    }
+    for (component, provide) in &recipe.provide {
+        if let Provide::Pinned { step, .. } = provide {
+            let at = place(document, &["provide", component.name(), "step"]);
+            known("step", step, recipe.step.keys(), at, problems);
+        }
+    }
+    if let Some(cycle) = cycle(recipe) {
+        let index = recipe.step[cycle[0]].needs.iter().position(|need| need == cycle[1]).unwrap_or_default();
+        let at = place(document, &["step", cycle[0], "needs", &index.to_string()]);
+        problems.add(at, format!("a step cannot need itself: {}", cycle.join(" needs ")));
+    }
+    let mut names = BTreeSet::new();
+    for (i, package) in recipe.package.iter().enumerate() {
+        if !names.insert(&package.name) {
+            let at = place(document, &["package", &i.to_string(), "name"]);
+            problems.add(at, format!("a package `{}` is already there: names are unique", package.name));
+        }
+    }
+}
+
+fn origins(name: &str, source: &Source, document: &DeTable, problems: &Problems) {
+    let at = |key: &str| place(document, &["source", name, key]);
+    if source.origins.is_empty() {
+        problems.add(at("origins"), format!("`source.{name}` has no origin: expected at least one place to look"));
+    } else if source.commit.is_some()
+        && source.tree.is_none()
+        && !source.origins.iter().any(|o| matches!(o, Origin::Git(_)))
+    {
+        problems.add(
+            at("commit"),
+            format!("`source.{name}` has only tarballs as origins, and a commit alone cannot identify a tarball: expected `tree`, or a git origin"),
+        );
+    }
+    for (i, origin) in source.origins.iter().enumerate() {
+        let at = |key: &str| place(document, &["source", name, "origins", &i.to_string(), key]);
+        let offered = match origin {
+            Origin::Git(_) if source.sha256.is_some() => {
+                problems
+                    .add(at("git"), "a git origin cannot supply a source whose identity is the sha256 of a tarball");
+                continue;
+            }
+            Origin::Git(_) => continue,
+            Origin::Debian(origin) => &origin.sha256,
+            Origin::Url(origin) => &origin.sha256,
+        };
+        if source.sha256.as_ref().is_some_and(|wanted| wanted != offered) {
+            problems
+                .add(at("sha256"), format!("differs from the `sha256` of `source.{name}`, which is the tarball's own"));
+        }
+    }
+}
+
+fn known<'n>(
+    kind: &str,
+    name: &str,
+    names: impl Iterator<Item = &'n String> + Clone,
+    at: Range<usize>,
+    problems: &Problems,
+) {
+    let mut names = names.map(String::as_str);
+    if names.clone().any(|known| known == name) {
+        return;
+    }
+    let hint = nearest(name, names.clone()).map(|near| format!("did you mean `{near}`?"));
+    let hint = hint.unwrap_or_else(|| format!("expected one of {}", quoted(names.by_ref())));
+    problems.add(at, format!("no {kind} is called `{name}`, {hint}"));
+}
+
+/// The names around the first cycle, the first name again at the end.
+fn cycle(recipe: &Recipe) -> Option<Vec<&str>> {
+    let mut finished = BTreeSet::new();
+    recipe.step.keys().find_map(|name| walk(recipe, name, &mut Vec::new(), &mut finished))
+}
+
+fn walk<'r>(
+    recipe: &'r Recipe,
+    name: &'r str,
+    path: &mut Vec<&'r str>,
+    finished: &mut BTreeSet<&'r str>,
+) -> Option<Vec<&'r str>> {
+    if let Some(start) = path.iter().position(|seen| *seen == name) {
+        return Some(path[start..].iter().copied().chain([name]).collect());
+    }
+    if finished.contains(name) {
+        return None;
+    }
+    path.push(name);
+    let needs = recipe.step.get(name).map(|step| step.needs.as_slice()).unwrap_or_default();
+    let found = needs.iter().find_map(|need| walk(recipe, need, path, finished));
+    path.pop();
+    finished.insert(name);
+    found
+}
+
+/// The bytes of the value that `path` leads to, as far as it leads; a number is an index.
+fn place(document: &DeTable, path: &[&str]) -> Range<usize> {
+    let Some((first, rest)) = path.split_first() else { return 0..0 };
+    let Some(mut found) = document.get(*first) else { return 0..0 };
+    for part in rest {
+        let next = match found.get_ref() {
+            DeValue::Array(items) => part.parse::<usize>().ok().and_then(|i| items.get(i)),
+            DeValue::Table(table) => table.get(*part),
+            _ => None,
+        };
+        let Some(next) = next else { break };
+        found = next;
+    }
+    found.span()
+}
