@@ -7,7 +7,7 @@ use super::{
     Step, Support, UrlOrigin,
 };
 use crate::digest::{GitId, Hash};
-use globset::GlobBuilder;
+use crate::filter::Filter;
 use semver::Version;
 use std::collections::BTreeMap;
 use toml::de::DeTable;
@@ -304,8 +304,8 @@ fn glob(text: &str) -> Result<String, String> {
     if text.starts_with('/') {
         return Err(format!("`{text}` begins with a slash: a glob is relative to the root of the tree"));
     }
-    let parsed = GlobBuilder::new(text).literal_separator(true).build();
-    parsed.map(|_| text.to_owned()).map_err(|e| format!("`{text}` is not a glob: {}", e.kind()))
+    let parsed = Filter::new(&[text.to_owned()]);
+    parsed.map(|_| text.to_owned()).map_err(|e| e.root_cause().to_string())
 }
 
 fn filter(text: &str) -> Result<String, String> {
