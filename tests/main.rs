@@ -7,3 +7,5 @@ mod catalog;
 mod recipe;
 
 mod archive;
+
+mod tidy;

@@ -1,10 +1,105 @@
-//! `test`: not written yet.
+//! `test`: formatting, lints and tests of the project itself, and one line that sums them up.
+//!
+//! The slow tests are those in `slow::`. Without `--slow` they are not run here; run by hand they say what they ask for.
 
 use crate::cli;
+use crate::context;
+use crate::fault::Fault;
+use crate::interrupt;
 use crate::report::Report;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use std::process::{Command, Output, Stdio};
+use xshell::{Shell, cmd};
+
+/// Checks and tests together.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sum {
+    passed: u64,
+    failed: u64,
+}
+
+impl Sum {
+    fn add(&mut self, other: Sum) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
 
 pub fn run(args: &cli::Test, report: &Report) -> Result<()> {
-    let _ = (args, report);
-    anyhow::bail!("not written")
+    let shell = Shell::new()?;
+    shell.change_dir(context::checkout()?);
+    let mut sum = Sum::default();
+    let mut check = |command: &str, slow: bool| -> Result<()> {
+        report.note(&format!("cargo {command}"));
+        let output = cargo(&shell, command, slow)?;
+        interrupt::check()?;
+        let counted = count(&String::from_utf8_lossy(&output.stdout), output.status.success());
+        if counted.failed > 0 {
+            report.note(&String::from_utf8_lossy(&output.stdout));
+        }
+        sum.add(counted);
+        Ok(())
+    };
+    check("fmt --check", false)?;
+    check("clippy --quiet --all-targets -- --deny warnings", false)?;
+    check("test --quiet --no-fail-fast -- --format pretty --skip slow::", false)?;
+    if args.slow {
+        // One at a time and with their output as it comes: each of them is a build that uses the whole machine.
+        check("test --quiet --test suite -- --format pretty --nocapture --test-threads 1 slow::", true)?;
+    }
+    let line = format!("{} passed, {} failed", sum.passed, sum.failed);
+    report.result(&line, serde_json::json!({ "passed": sum.passed, "failed": sum.failed }));
+    if sum.failed > 0 {
+        return Err(Fault::failed("the project's own tests failed").cure("what failed stands above").into());
+    }
+    Ok(())
+}
+
+/// Standard error goes to the user at once: cargo shows there what it compiles, and a slow test where it is.
+fn cargo(shell: &Shell, command: &str, slow: bool) -> Result<Output> {
+    let words = command.split(' ');
+    let mut command = Command::from(cmd!(shell, "cargo {words...}"));
+    if slow {
+        command.env("XENWRIGHT_SLOW", "1");
+    }
+    command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("running cargo")
+}
+
+/// Adds up what libtest prints for each binary. A command that prints no such line is one check; one that fails without a failed
+/// test, by a crash or a compile error, counts as failed.
+fn count(stdout: &str, success: bool) -> Sum {
+    let mut sum = Sum::default();
+    for line in stdout.lines().filter_map(|line| line.strip_prefix("test result: ")) {
+        let number = |name: &str| {
+            let words: Vec<&str> = line.split([' ', ';', '.']).filter(|word| !word.is_empty()).collect();
+            words.windows(2).find(|pair| pair[1] == name).and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
+        };
+        sum.add(Sum { passed: number("passed"), failed: number("failed") });
+    }
+    match success {
+        true if sum == Sum::default() => sum.passed = 1,
+        false if sum.failed == 0 => sum.failed = 1,
+        _ => (),
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_all_binaries_are_added_up() {
+        let stdout = "test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.01s\n\
+                      test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n";
+        assert_eq!(count(stdout, false), Sum { passed: 16, failed: 2 });
+    }
+
+    #[test]
+    fn a_crash_is_a_failure_and_a_check_counts_as_one() {
+        let stdout = "test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n";
+        assert_eq!(count(stdout, false), Sum { passed: 12, failed: 1 });
+        assert_eq!(count("", true), Sum { passed: 1, failed: 0 });
+        assert_eq!(count("", false), Sum { passed: 0, failed: 1 });
+    }
 }
