@@ -8,4 +8,7 @@ mod recipe;
 
 mod archive;
 
+mod store;
+mod tree;
+
 mod tidy;

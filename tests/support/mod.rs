@@ -24,3 +24,8 @@ pub fn cases(area: &str, suffix: &str) -> Vec<PathBuf> {
 pub fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
+
+/// An empty folder that goes away with the value.
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir().expect("the folder for temporary files can be written")
+}

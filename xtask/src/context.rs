@@ -42,7 +42,7 @@ impl Context {
         let store = std::path::absolute(&store).with_context(|| format!("finding the store {}", store.display()))?;
         Ok(Context {
             root: checkout()?,
-            store: Store::open(&store)?,
+            store: Store::open(&store)?.with_report(report),
             net: self::net(net)?,
             report: report.clone(),
             jobs: work.jobs.map_or_else(cores, usize::from),
