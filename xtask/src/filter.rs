@@ -38,6 +38,17 @@ impl Filter {
     pub fn matches(&self, path: &str) -> Vec<usize> {
         self.set.matches(path)
     }
+
+    /// The positions of the globs that match none of `paths`.
+    pub fn unused<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Vec<usize> {
+        let mut used = vec![false; self.keeps.len()];
+        for path in paths {
+            for index in self.set.matches(path) {
+                used[index] = true;
+            }
+        }
+        used.iter().enumerate().filter(|(_, used)| !**used).map(|(index, _)| index).collect()
+    }
 }
 
 fn compile(pattern: &str) -> Result<Glob> {
@@ -67,6 +78,11 @@ mod tests {
         assert!(some.keeps("config/x86_64.mk"));
         assert!(!some.keeps("config/deep/x.mk"));
         assert!(!some.keeps("COPYING"));
+    }
+
+    #[test]
+    fn a_glob_that_matches_nothing_is_known_by_its_place() {
+        assert_eq!(filter(&["etc/**", "!etc/x", "var/**"]).unused(["etc/y", "usr/bin/xl"]), [1, 2]);
     }
 
     #[test]

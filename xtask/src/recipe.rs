@@ -58,6 +58,7 @@ pub struct Recipe {
     pub provide: BTreeMap<Component, Provide>,
     pub step: BTreeMap<String, Step>,
     pub relocate: Relocate,
+    pub audit: Audit,
     pub package: Vec<Package>,
 }
 
@@ -223,6 +224,23 @@ pub struct Relocate {
     pub dispatch: Vec<String>,
     /// SONAMEs that the distribution supplies.
     pub outside: Vec<String>,
+}
+
+/// What the audit lets pass.
+#[derive(Clone, Debug, Default)]
+pub struct Audit {
+    pub allow: Vec<Allow>,
+}
+
+/// Findings that are known and accepted. An allowance that meets no finding is itself one.
+#[derive(Clone, Debug)]
+pub struct Allow {
+    /// The audit's name for the broken law: `dangling-link`.
+    pub rule: String,
+    /// Globs without a leading slash.
+    pub files: Vec<String>,
+    /// Why this is right as it is; shown in `audit.json`.
+    pub reason: String,
 }
 
 #[derive(Clone, Debug)]

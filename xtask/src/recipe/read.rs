@@ -3,7 +3,7 @@
 
 use super::diagnose::{Problems, Table, Value, nearest, quoted};
 use super::{
-    Architecture, Component, DebianOrigin, GitOrigin, Kconfig, Origin, Package, Provide, Recipe, Relocate, Source,
+    Allow, Architecture, Audit, Component, DebianOrigin, GitOrigin, Kconfig, Origin, Package, Provide, Recipe, Relocate, Source,
     Step, Support, UrlOrigin,
 };
 use crate::digest::{GitId, Hash};
@@ -29,6 +29,7 @@ pub fn recipe(problems: &Problems, document: &DeTable) -> Option<Recipe> {
     let provide = optional(table.optional("provide"), |v| v.named(component, provide));
     let step = table.required("step").and_then(|v| v.named(identifier, step));
     let relocate = table.required("relocate").and_then(|v| relocate(&v));
+    let audit = optional(table.optional("audit"), audit);
     let package = table.required("package").and_then(|v| each(&v, package));
     table.finish();
     Some(Recipe {
@@ -45,6 +46,7 @@ pub fn recipe(problems: &Problems, document: &DeTable) -> Option<Recipe> {
         provide: provide?.unwrap_or_default(),
         step: step?,
         relocate: relocate?,
+        audit: audit?.unwrap_or_default(),
         package: package?,
     })
 }
@@ -174,6 +176,22 @@ fn relocate(value: &Value) -> Option<Relocate> {
     })
 }
 
+fn audit(value: &Value) -> Option<Audit> {
+    let mut table = value.table()?;
+    let allow = optional(table.optional("allow"), |v| each(v, allow));
+    table.finish();
+    Some(Audit { allow: allow?.unwrap_or_default() })
+}
+
+fn allow(value: &Value) -> Option<Allow> {
+    let mut table = value.table()?;
+    let rule = table.required("rule").and_then(|v| v.parsed(rule));
+    let files = table.required("files").and_then(|v| globs(&v));
+    let reason = table.required("reason").and_then(|v| v.parsed(filled));
+    table.finish();
+    Some(Allow { rule: rule?, files: files?, reason: reason? })
+}
+
 fn package(value: &Value) -> Option<Package> {
     let mut table = value.table()?;
     let name = table.required("name").and_then(|v| v.parsed(package_name));
@@ -246,6 +264,10 @@ fn architecture(text: &str) -> Result<Architecture, String> {
 fn component(text: &str) -> Result<Component, String> {
     let name = one_of(text, &Component::ALL.map(Component::name))?;
     Ok(Component::ALL.into_iter().find(|c| c.name() == name).expect("one_of checked the name"))
+}
+
+fn rule(text: &str) -> Result<String, String> {
+    one_of(text, &crate::audit::RULES.iter().map(|rule| rule.name).collect::<Vec<_>>())
 }
 
 fn one_of(text: &str, choices: &[&str]) -> Result<String, String> {
