@@ -3,8 +3,8 @@
 
 use super::diagnose::{Problems, Table, Value, nearest, quoted};
 use super::{
-    Allow, Architecture, Audit, Component, DebianOrigin, GitOrigin, Kconfig, Origin, Package, Provide, Recipe, Relocate, Source,
-    Step, Support, UrlOrigin,
+    Allow, Architecture, Audit, Component, DebianOrigin, GitOrigin, Kconfig, Origin, Package, Provide, Recipe,
+    Relocate, Source, Step, Support, UrlOrigin,
 };
 use crate::digest::{GitId, Hash};
 use crate::filter::Filter;

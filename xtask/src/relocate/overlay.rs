@@ -187,8 +187,7 @@ fn library(name: &str) -> Option<Library> {
 fn dispatch(relocate: &Relocate, leaves: &mut Leaves, dispatcher: &[u8], wrong: &mut Vec<String>) -> Result<()> {
     let globs = Filter::new(&relocate.dispatch)?;
     let unused = globs.unused(leaves.keys().map(String::as_str)).into_iter().map(|at| &relocate.dispatch[at]);
-    wrong
-        .extend(unused.map(|glob| format!("relocate.dispatch: `{glob}` matches no program that a step staged")));
+    wrong.extend(unused.map(|glob| format!("relocate.dispatch: `{glob}` matches no program that a step staged")));
     let private = below_root(&relocate.private);
     let programs: Vec<String> = leaves.keys().filter(|path| globs.keeps(path)).cloned().collect();
     if programs.is_empty() {
