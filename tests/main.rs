@@ -11,4 +11,5 @@ mod archive;
 mod store;
 mod tree;
 
+mod cli;
 mod tidy;

@@ -113,11 +113,24 @@ impl Status<'_> {
 impl std::fmt::Display for Status<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Status::Supported(day) => write!(f, "security support until {day}"),
-            Status::Ended(day) => write!(f, "security support ended {day}"),
-            Status::Unknown => write!(f, "security support unknown"),
+            Status::Supported(day) => write!(f, "until {day}"),
+            Status::Ended(day) => write!(f, "ended {day}"),
+            Status::Unknown => write!(f, "unknown"),
         }
     }
+}
+
+/// What the user should hear before building a recipe that upstream no longer looks after.
+pub fn warning(recipe: &Recipe, today: &str) -> Option<String> {
+    let support = recipe.support.as_ref()?;
+    let Status::Ended(day) = Status::of(Some(support), today) else { return None };
+    Some(format!(
+        "security support for {} {} ended {day} ({}): known holes stay open unless patches/{} closes them",
+        recipe.name,
+        recipe.series,
+        support.reference,
+        recipe.stem()
+    ))
 }
 
 /// Today in UTC as `YYYY-MM-DD`.
@@ -204,7 +217,7 @@ mod tests {
     fn support_ends_after_its_last_day() {
         let support = Support { security_until: "2025-12-12".to_owned(), reference: "SUPPORT.md".to_owned() };
         assert_eq!(Status::of(Some(&support), "2025-12-12"), Status::Supported("2025-12-12"));
-        assert_eq!(Status::of(Some(&support), "2025-12-13").to_string(), "security support ended 2025-12-12");
+        assert_eq!(Status::of(Some(&support), "2025-12-13").to_string(), "ended 2025-12-12");
         assert_eq!(Status::of(None, "2025-12-13"), Status::Unknown);
     }
 

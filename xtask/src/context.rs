@@ -54,7 +54,8 @@ impl Context {
 fn net(options: &cli::Net) -> Result<Net> {
     let mut mirrors = Vec::new();
     for folder in &options.mirrors {
-        mirrors.push(fs_err::canonicalize(folder).map_err(|e| Fault::usage(format!("--mirror: {e}")))?);
+        let found = fs_err::canonicalize(folder).ok().filter(|folder| folder.is_dir());
+        mirrors.push(found.ok_or_else(|| Fault::usage(format!("--mirror {}: no such folder", folder.display())))?);
     }
     let debian = options.debian_mirror.iter().map(|base| base.trim_end_matches('/').to_owned()).collect();
     Ok(Net { offline: options.offline, mirrors, debian })

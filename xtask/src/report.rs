@@ -85,7 +85,10 @@ impl Report {
     pub fn error(&self, error: &anyhow::Error) {
         let text = fault::render(error);
         match self.inner.style {
-            Style::Json => event(json!({ "event": "error", "exit": fault::exit_code(error), "text": text })),
+            Style::Json => {
+                let text = text.strip_prefix("error: ").unwrap_or(&text);
+                event(json!({ "event": "error", "exit": fault::exit_code(error), "text": text }));
+            }
             _ => self.line(&text),
         }
     }

@@ -1,10 +1,23 @@
-//! `fetch`: not written yet.
+//! `fetch`: brings into the store all that a build of a recipe needs, so that the build itself can be offline.
 
 use crate::cli;
+use crate::context::{self, Context};
 use crate::report::Report;
+use crate::toolchain::Toolchain;
+use crate::{catalog, rootfs, sources};
 use anyhow::Result;
+use serde_json::json;
 
 pub fn run(args: &cli::Fetch, report: &Report) -> Result<()> {
-    let _ = (args, report);
-    anyhow::bail!("not written")
+    let recipe = catalog::find(&context::checkout()?, &args.recipe.wanted)?;
+    let ctx = Context::open(report, &args.place, &args.net, &cli::Work::default())?;
+    let toolchain = Toolchain::load(&ctx.root, &recipe.toolchain)?;
+    let sources = sources::obtain(&ctx, &recipe)?;
+    rootfs::obtain(&ctx, &toolchain)?;
+    let stem = recipe.stem();
+    report.result(
+        &format!("{stem} can be built with --offline"),
+        json!({ "recipe": stem, "toolchain": toolchain.name, "sources": sources.keys().collect::<Vec<_>>() }),
+    );
+    Ok(())
 }

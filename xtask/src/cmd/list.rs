@@ -11,7 +11,7 @@ pub fn run(args: &cli::List, report: &Report) -> Result<()> {
     let _ = args;
     let root = context::checkout()?;
     let today = catalog::today()?;
-    let mut rows = vec![["RECIPE", "SERIES", "SUPPORT", "SOURCES"].map(str::to_owned)];
+    let mut rows = vec![["RECIPE", "SERIES", "SECURITY SUPPORT", "SOURCES"].map(str::to_owned)];
     let mut values = Vec::new();
     for entry in catalog::all(&root)? {
         let recipe = catalog::load(&root, &entry)?;

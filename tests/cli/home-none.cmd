@@ -1,0 +1,1 @@
+HOME= xtask fetch xen-4.17

@@ -1,0 +1,1 @@
+xtask fetch xen-4.17 --mirror nowhere

@@ -1,0 +1,1 @@
+xtask build xen-4.17 --ofline

@@ -1,0 +1,1 @@
+xtask fetch xen-4.18 --json
