@@ -1,10 +1,10 @@
 //! What must hold of a relocated tree, read from its ELF files and names. Pure: facts in, all findings out.
 //!
-//! `facts` reads the files, everything else only looks at what it found. The audit changes nothing and prints nothing; a
+//! The files are read by `inspection`; everything here only looks at what it found. The audit changes nothing and prints nothing; a
 //! finding that is right as it is can be allowed in the recipe, with its reason.
 
 pub mod coinstall;
-pub mod facts;
+mod facts;
 mod hardening;
 mod layout;
 mod leaks;
@@ -12,8 +12,8 @@ mod linkage;
 mod rule;
 mod verdict;
 
-pub use facts::{Facts, Offer, gather};
-pub use leaks::SANDBOX;
+pub use facts::{Fact, Facts, Offer};
+pub use leaks::{SANDBOX, search};
 pub use rule::{RULES, Rule, rule};
 pub use verdict::{Allowed, Verdict};
 

@@ -34,6 +34,7 @@ pub mod tree;
 
 pub mod audit;
 pub mod elf;
+pub mod inspection;
 pub mod package;
 pub mod relocate;
 
