@@ -39,7 +39,8 @@ pub struct Patch {
 }
 
 impl Patch {
-    fn read(path: &Path, file: String) -> Result<Patch> {
+    /// Reads the patch at `path`; `file` is what messages call it.
+    pub fn read(path: &Path, file: String) -> Result<Patch> {
         let text = fs::read(path)?;
         let diff = diff::read(&text).map_err(|error| {
             Fault::usage(format!("{file}: {error}"))

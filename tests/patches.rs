@@ -1,0 +1,67 @@
+//! Queues applied to small trees: `tests/patches/<case>/{before,queue}` give `after`, or the message in `error.txt`.
+
+use crate::support::expect;
+use std::path::{Path, PathBuf};
+use xtask::patches::{Patch, apply_one};
+use xtask::tree;
+
+fn case(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/patches").join(name)
+}
+
+/// Reads and applies the queue of a case; the tree or the message.
+fn applied(name: &str) -> Result<tempfile::TempDir, String> {
+    let case = case(name);
+    let work = tempfile::tempdir().unwrap();
+    tree::copy(&case.join("before"), work.path()).unwrap();
+    let mut patches: Vec<PathBuf> = fs_err::read_dir(case.join("queue")).unwrap().map(|e| e.unwrap().path()).collect();
+    patches.sort();
+    for path in patches {
+        let file = format!("queue/{}", path.file_name().unwrap().to_string_lossy());
+        let patch = Patch::read(&path, file).map_err(|error| xtask::fault::render(&error))?;
+        apply_one(work.path(), &patch).map_err(|error| xtask::fault::render(&error))?;
+    }
+    Ok(work)
+}
+
+fn same(name: &str) {
+    let work = applied(name).unwrap();
+    let found = tree::Manifest::of(work.path()).unwrap();
+    let wanted = tree::Manifest::of(&case(name).join("after")).unwrap();
+    assert_eq!(found, wanted, "{name}: the patched tree differs from after/");
+}
+
+fn refused(name: &str) {
+    let message = applied(name).map(|_| ()).expect_err("the queue applied");
+    expect::file(&case(name).join("error.txt"), &(message + "\n"));
+}
+
+#[test]
+fn a_queue_applies_in_the_order_of_its_names() {
+    same("order");
+}
+
+#[test]
+fn an_offset_is_accepted() {
+    same("offset");
+}
+
+#[test]
+fn renames_modes_new_and_deleted_files_are_kept() {
+    same("shapes");
+}
+
+#[test]
+fn a_context_that_differs_is_refused_with_its_hunk() {
+    refused("conflict");
+}
+
+#[test]
+fn a_name_outside_the_source_is_refused_before_anything_is_written() {
+    refused("outside");
+}
+
+#[test]
+fn a_path_through_a_link_is_refused() {
+    refused("through-link");
+}
