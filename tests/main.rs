@@ -8,6 +8,8 @@ mod recipe;
 
 mod archive;
 
+mod patches;
+
 mod store;
 mod tree;
 

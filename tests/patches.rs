@@ -1,12 +1,12 @@
 //! Queues applied to small trees: `tests/patches/<case>/{before,queue}` give `after`, or the message in `error.txt`.
 
-use crate::support::expect;
-use std::path::{Path, PathBuf};
+use crate::support::{expect, root};
+use std::path::PathBuf;
 use xtask::patches::{Patch, apply_one};
 use xtask::tree;
 
 fn case(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/patches").join(name)
+    root().join("tests/patches").join(name)
 }
 
 /// Reads and applies the queue of a case; the tree or the message.
@@ -33,7 +33,7 @@ fn same(name: &str) {
 
 fn refused(name: &str) {
     let message = applied(name).map(|_| ()).expect_err("the queue applied");
-    expect::file(&case(name).join("error.txt"), &(message + "\n"));
+    expect::golden(&case(name).join("error.txt"), &(message + "\n"));
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub mod rootfs;
 pub mod toolchain;
 
 pub mod builder;
+pub mod job;
 pub mod plan;
 pub mod sandbox;
 pub mod store;

@@ -34,7 +34,7 @@ pub fn run(args: &cli::List, report: &Report) -> Result<()> {
 }
 
 /// Columns as wide as their widest cell, no blanks at the end of a line.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
+pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let line = |row: &[String; N]| {
         let cells: Vec<String> =

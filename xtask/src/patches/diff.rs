@@ -171,8 +171,8 @@ fn range(text: &str) -> Option<(u64, u64)> {
 fn git_names(names: &[u8], number: usize) -> Result<(String, String)> {
     let text = String::from_utf8_lossy(names);
     let text = text.trim_end_matches(['\n', '\r']);
-    let split = if text.starts_with('"') {
-        text[1..].find("\" ").map(|end| (&text[..end + 2], &text[end + 3..]))
+    let split = if let Some(quoted) = text.strip_prefix('"') {
+        quoted.find("\" ").map(|end| (&text[..end + 2], &text[end + 3..]))
     } else {
         text.match_indices(' ')
             .map(|(middle, _)| (&text[..middle], &text[middle + 1..]))

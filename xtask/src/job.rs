@@ -1,0 +1,29 @@
+//! A recipe chosen and planned: everything that decides what building it means, read from the checkout. Nothing is fetched.
+
+use crate::catalog;
+use crate::patches::Queue;
+use crate::plan::Plan;
+use crate::recipe::Recipe;
+use crate::toolchain::Toolchain;
+use anyhow::Result;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub struct Job {
+    pub recipe: Recipe,
+    pub toolchain: Toolchain,
+    /// Patch queues by source.
+    pub queues: BTreeMap<String, Queue>,
+    pub plan: Plan,
+}
+
+impl Job {
+    /// `wanted` is a recipe or the beginning of its name.
+    pub fn new(checkout: &Path, wanted: &str) -> Result<Job> {
+        let recipe = catalog::find(checkout, wanted)?;
+        let toolchain = Toolchain::load(checkout, &recipe.toolchain)?;
+        let queues = Queue::read_all(checkout, &recipe)?;
+        let plan = Plan::new(&recipe, &queues, &toolchain.key())?;
+        Ok(Job { recipe, toolchain, queues, plan })
+    }
+}
