@@ -15,8 +15,6 @@ const FILL: &[&str] = &[
     "fscanf",
     "getcwd",
     "gethostname",
-    "memcpy",
-    "memmove",
     "pread",
     "pread64",
     "read",

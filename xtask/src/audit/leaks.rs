@@ -31,7 +31,7 @@ fn search_plain(bytes: &[u8], places: &[String]) -> Vec<String> {
     places
         .iter()
         .filter_map(|place| {
-            let at = memmem::find_iter(bytes, place).find(|&at| begins(bytes, at) && ends(bytes, at + place.len()))?;
+            let at = memmem::find_iter(bytes, place).find(|&at| begins(bytes, at) && goes_on(bytes, at, place))?;
             Some(shown(&bytes[at..]))
         })
         .collect()
@@ -41,20 +41,21 @@ fn search_plain(bytes: &[u8], places: &[String]) -> Vec<String> {
 fn begins(bytes: &[u8], at: usize) -> bool {
     let Some(before) = at.checked_sub(1).map(|at| bytes[at]) else { return true };
     let option = at >= 2 && bytes[at - 2] == b'-' && matches!(before, b'I' | b'L');
-    option || !(in_path(before) || matches!(before, b'/' | b')' | b'}' | b'>' | b'*'))
+    option || !(in_path(before) || before >= 0x80 || matches!(before, b'/' | b')' | b'}' | b'>' | b'*'))
 }
 
-/// The place is a folder's whole name, and something below it is meant or the string ends.
-fn ends(bytes: &[u8], at: usize) -> bool {
-    match bytes.get(at) {
-        Some(b'/') => bytes.get(at + 1).is_some_and(|&next| in_path(next)),
-        Some(0) | None => true,
+/// Something below the place is meant; or, for one with a telling name, the place itself. In debug information and tables of
+/// symbols, `/in` and `/out` are the ends of longer strings.
+fn goes_on(bytes: &[u8], at: usize, place: &str) -> bool {
+    match bytes.get(at + place.len()) {
+        Some(b'/') => bytes.get(at + place.len() + 1).is_some_and(|&next| in_path(next)),
+        Some(0) | None => place.len() > "/out".len(),
         Some(_) => false,
     }
 }
 
 fn in_path(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'~' | b'@') || byte >= 0x80
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'~' | b'@')
 }
 
 fn shown(bytes: &[u8]) -> String {
@@ -77,6 +78,7 @@ mod tests {
             (&b"\0/build/tools/libs/light/libxl.c\0"[..], &["/build/tools/libs/light/libxl.c"][..]),
             (b"-I/build/tools -Wl,/in/tools/usr", &["/build/tools", "/in/tools/usr"]),
             (b"comp_dir\0/build\0", &["/build"]),
+            (b"\0/in\0/in", &[]),
             (b"http://host/build/42 xen/build/x $(D)/build/y", &[]),
             (b"/builder/x and/in/or /inside/x", &[]),
             (b"a file in /build mode", &[]),

@@ -48,6 +48,7 @@ pub(super) fn overlay(recipe: &Recipe, layers: &[Layer], dispatcher: &[u8]) -> R
     let mut leaves = lay(layers, &mut wrong);
     drop_unwanted(&recipe.relocate, &mut leaves, &mut wrong)?;
     let mut leaves = publish_stable_libraries(&recipe.relocate, leaves, &mut wrong);
+    make_links_relative(&mut leaves);
     dispatch(&recipe.relocate, &mut leaves, dispatcher, &mut wrong)?;
     check_providers(recipe, &leaves, &mut wrong);
     check_folders(&leaves, &mut wrong);
@@ -165,6 +166,24 @@ fn publish_stable_libraries(relocate: &Relocate, leaves: Leaves, wrong: &mut Vec
         place(&mut published, place_at, leaf, wrong);
     }
     published
+}
+
+/// An absolute link inside the tree would lead out of an image or a chroot that holds it. One that leads elsewhere is left to the
+/// audit.
+fn make_links_relative(leaves: &mut Leaves) {
+    let absolute = leaves.iter().filter_map(|(path, leaf)| match &leaf.kind {
+        Kind::Symlink { target } if target.starts_with('/') => Some((path.clone(), lead("", target)?)),
+        _ => None,
+    });
+    let inside = |led: &String| {
+        let below = leaves.range(format!("{led}/")..).next().is_some_and(|(path, _)| within(path, led));
+        below || leaves.contains_key(led)
+    };
+    let inside: Vec<(String, String)> = absolute.filter(|(_, led)| inside(led)).collect();
+    for (path, led) in inside {
+        let target = relative(parent(&path), &led);
+        leaves.get_mut(&path).expect("the path was just listed").kind = Kind::Symlink { target };
+    }
 }
 
 enum Library {
