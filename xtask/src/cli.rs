@@ -168,16 +168,41 @@ pub struct Store {
 
 #[derive(Debug, Subcommand)]
 pub enum StoreVerb {
-    /// Hash everything again and name what was tampered with
-    Verify(StoreArgs),
-    /// Remove what no recipe of this checkout needs
-    Gc(StoreArgs),
+    /// Read everything again and name what is damaged or was tampered with
+    Verify(StoreVerify),
+    /// Remove what failed or killed builds left, and what has not been used for long
+    Gc(StoreGc),
     /// Say what takes how much room
-    Du(StoreArgs),
+    Du(StoreDu),
 }
 
 #[derive(Debug, Args)]
-pub struct StoreArgs {
+pub struct StoreVerify {
+    /// Remove what is damaged; the next build makes it again
+    #[arg(long)]
+    pub repair: bool,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct StoreGc {
+    /// Remove results and downloads that no build has used for so many days
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub unused_days: u64,
+    /// Remove more, the longest unused first, until so many GiB are left
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 30))]
+    pub max_gib: Option<u64>,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct StoreDu {
     #[command(flatten)]
     pub show: Show,
     #[command(flatten)]
@@ -275,9 +300,9 @@ impl Cli {
             Verb::Audit(args) => args.show,
             Verb::Bench(args) => args.show,
             Verb::Toolchain(Toolchain { verb: ToolchainVerb::Lock(args) | ToolchainVerb::Verify(args) }) => args.show,
-            Verb::Store(Store { verb: StoreVerb::Verify(args) | StoreVerb::Gc(args) | StoreVerb::Du(args) }) => {
-                args.show
-            }
+            Verb::Store(Store { verb: StoreVerb::Verify(args) }) => args.show,
+            Verb::Store(Store { verb: StoreVerb::Gc(args) }) => args.show,
+            Verb::Store(Store { verb: StoreVerb::Du(args) }) => args.show,
             Verb::Test(_) => Show::default(),
         };
         if show.json {

@@ -35,20 +35,24 @@ pub struct Net {
 impl Context {
     /// A command that has no use for some of the options passes their defaults.
     pub fn open(report: &Report, place: &cli::Place, net: &cli::Net, work: &cli::Work) -> Result<Context> {
-        let store = match &place.store {
-            Some(folder) => folder.clone(),
-            None => default_store(|name| std::env::var_os(name).map(PathBuf::from))?,
-        };
-        let store = std::path::absolute(&store).with_context(|| format!("finding the store {}", store.display()))?;
         Ok(Context {
             root: checkout()?,
-            store: Store::open(&store)?.with_report(report),
+            store: Store::open(&store(place)?)?.with_report(report),
             net: self::net(net)?,
             report: report.clone(),
             jobs: work.jobs.map_or_else(cores, usize::from),
             ccache: !work.no_ccache,
         })
     }
+}
+
+/// Where the store is, absolute.
+pub fn store(place: &cli::Place) -> Result<PathBuf> {
+    let store = match &place.store {
+        Some(folder) => folder.clone(),
+        None => default_store(|name| std::env::var_os(name).map(PathBuf::from))?,
+    };
+    std::path::absolute(&store).with_context(|| format!("finding the store {}", store.display()))
 }
 
 fn net(options: &cli::Net) -> Result<Net> {

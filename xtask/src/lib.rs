@@ -47,3 +47,4 @@ pub mod digest;
 pub mod fault;
 pub mod interrupt;
 pub mod report;
+pub mod table;

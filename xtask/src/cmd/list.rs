@@ -4,6 +4,7 @@ use crate::catalog::{self, Status};
 use crate::cli;
 use crate::context;
 use crate::report::Report;
+use crate::table::table;
 use anyhow::Result;
 use serde_json::json;
 
@@ -31,15 +32,4 @@ pub fn run(args: &cli::List, report: &Report) -> Result<()> {
     }
     report.result(&table(&rows), json!(values));
     Ok(())
-}
-
-/// Columns as wide as their widest cell, no blanks at the end of a line.
-pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let line = |row: &[String; N]| {
-        let cells: Vec<String> =
-            row.iter().enumerate().map(|(i, cell)| format!("{cell:<width$}", width = width(i))).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }

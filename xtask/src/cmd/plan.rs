@@ -1,10 +1,10 @@
 //! `plan`: a recipe's steps with their keys, and whether the store has their results.
 
 use crate::cli;
-use crate::cmd::list::table;
 use crate::context::Context;
 use crate::job::Job;
 use crate::report::Report;
+use crate::table::table;
 use anyhow::Result;
 use serde_json::json;
 

@@ -1,0 +1,1 @@
+xtask store verify --json
