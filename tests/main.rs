@@ -10,6 +10,7 @@ mod archive;
 
 mod patches;
 
+mod sandbox;
 mod store;
 mod tree;
 

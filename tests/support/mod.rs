@@ -1,8 +1,12 @@
 //! What several areas of the tests need.
 
 pub mod expect;
+pub mod sandbox_root;
 
 use std::path::{Path, PathBuf};
+use xtask::context::{Context, Net};
+use xtask::report::{Report, Style};
+use xtask::store::Store;
 
 /// The checkout.
 pub fn root() -> PathBuf {
@@ -28,4 +32,12 @@ pub fn shown(path: &Path) -> String {
 /// An empty folder that goes away with the value.
 pub fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("the folder for temporary files can be written")
+}
+
+/// Surroundings for tests of single stages: the checkout, a store at `store`, no network, no words.
+pub fn context(store: &Path) -> Context {
+    let report = Report::new(Style::Silent);
+    let store = Store::open(store).expect("a store can be made").with_report(&report);
+    let net = Net { offline: true, ..Net::default() };
+    Context { root: root(), store, net, report, jobs: 2, ccache: false }
 }

@@ -1,15 +1,37 @@
 //! One namespace layout for every step: fixed path, host name, user and clock, no network, the toolchain's root read-only.
 //!
-//! Bubblewrap does the work (the host's, or the one of `toolchains/builder.lock` where the host has none).
+//! Bubblewrap does the work (the host's, or the one of `toolchains/builder.lock` where the host has none). The root is put
+//! together from the top-level entries of the toolchain, so that a toolchain needs no mount points of ours.
+
+mod bubblewrap;
 
 use crate::context::Context;
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Part of every step's key: changed whenever what a step sees of the sandbox changes.
 pub const LAYOUT: &str = "sandbox/1";
+
+/// The user and group that everything runs as; the account `builder` of the toolchain's `/etc/passwd`.
+const UID: &str = "1000";
+
+/// Mounted over whatever the toolchain has there.
+const OWN: [&str; 5] = ["dev", "in", "proc", "run", "tmp"];
+
+/// What every process finds in its environment unless [`Sandbox::env`] says otherwise.
+const ENV: [(&str, &str); 6] = [
+    ("PATH", "/usr/sbin:/usr/bin"),
+    ("HOME", "/nonexistent"),
+    ("LC_ALL", "C.UTF-8"),
+    ("TZ", "UTC"),
+    // Xen's tree clones and downloads what it misses; a step must fail at once instead of waiting for a network.
+    ("GIT", "/bin/false"),
+    ("WGET", "/bin/false"),
+];
 
 /// One sandbox to be.
 pub struct Sandbox {
@@ -17,7 +39,7 @@ pub struct Sandbox {
     pub root: PathBuf,
     /// Host folders by their place inside; writable.
     pub writable: Vec<(PathBuf, String)>,
-    /// Host folders by their place inside; read-only.
+    /// Host folders or files by their place inside; read-only.
     pub readonly: Vec<(PathBuf, String)>,
     pub env: BTreeMap<String, String>,
     pub cwd: String,
@@ -26,9 +48,65 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// The command that runs `argv` inside. Inherited file descriptors (the jobserver's) stay open.
+    /// The command that runs `argv` inside, with a umask of 022. Inherited file descriptors (the jobserver's) stay open.
     pub fn command(&self, ctx: &Context, argv: &[&str]) -> Result<Command> {
-        let _ = (ctx, argv);
-        anyhow::bail!("not written")
+        let program = bubblewrap::find(ctx)?;
+        // The environment is set on bubblewrap itself, which hands it on: nothing of the host's is in it.
+        let mut command = start(&program);
+        command.env_clear().envs(ENV).envs(&self.env);
+        command.args(self.arguments().with_context(|| format!("making a sandbox of {}", self.root.display()))?);
+        command.args(["/bin/sh", "-c", "umask 022; exec \"$@\"", "sh"]).args(argv);
+        if !self.interactive {
+            command.stdin(Stdio::null());
+        }
+        Ok(command)
     }
+
+    fn arguments(&self) -> Result<Vec<OsString>> {
+        let mut arguments = isolation();
+        if !self.interactive {
+            // Without it a step could type into the user's terminal (TIOCSTI).
+            arguments.push("--new-session".into());
+        }
+        let mut mount = |words: &[&dyn AsRef<std::ffi::OsStr>]| {
+            arguments.extend(words.iter().map(|word| word.as_ref().to_owned()));
+        };
+        let mut entries = fs::read_dir(&self.root)?.collect::<std::io::Result<Vec<_>>>()?;
+        entries.sort_by_key(|entry| entry.file_name());
+        for entry in entries {
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| !OWN.contains(name)) else { continue };
+            let inside = format!("/{name}");
+            if entry.file_type()?.is_symlink() {
+                mount(&[&"--symlink", &fs::read_link(entry.path())?, &inside]);
+            } else {
+                mount(&[&"--ro-bind", &entry.path(), &inside]);
+            }
+        }
+        mount(&[&"--proc", &"/proc", &"--dev", &"/dev", &"--tmpfs", &"/tmp", &"--tmpfs", &"/run", &"--tmpfs", &"/in"]);
+        for (how, mounts) in [("--bind", &self.writable), ("--ro-bind", &self.readonly)] {
+            for (host, inside) in mounts {
+                if !inside.starts_with('/') {
+                    bail!("the place `{inside}` inside is not absolute");
+                }
+                mount(&[&how, host, inside]);
+            }
+        }
+        mount(&[&"--remount-ro", &"/in", &"--remount-ro", &"/", &"--chdir", &self.cwd]);
+        Ok(arguments)
+    }
+}
+
+/// What separates the inside from the outside, whatever is mounted.
+fn isolation() -> Vec<OsString> {
+    // `--unshare-all` alone would only try to get a user namespace, and go on without one.
+    let words = ["--unshare-user", "--unshare-all", "--die-with-parent", "--uid", UID, "--gid", UID];
+    words.into_iter().chain(["--hostname", "builder"]).map(OsString::from).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the sandbox that everything else has to go through")]
+fn start(program: &[OsString]) -> Command {
+    let mut command = Command::new(&program[0]);
+    command.args(&program[1..]);
+    command
 }
