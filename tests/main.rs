@@ -7,6 +7,7 @@ mod catalog;
 mod recipe;
 
 mod archive;
+mod sources;
 
 mod patches;
 

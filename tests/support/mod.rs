@@ -1,6 +1,7 @@
 //! What several areas of the tests need.
 
 pub mod expect;
+pub mod http;
 pub mod sandbox_root;
 
 use std::path::{Path, PathBuf};

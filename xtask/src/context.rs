@@ -3,11 +3,13 @@
 //! Options and environment in, one plain value out. Nothing is fetched and nothing but the store's folder is made.
 
 use crate::cli;
+use crate::download::Line;
 use crate::fault::Fault;
 use crate::report::Report;
 use crate::store::Store;
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub struct Context {
     /// The checkout: where `recipes/`, `patches/` and `toolchains/` are.
@@ -30,6 +32,8 @@ pub struct Net {
     pub mirrors: Vec<PathBuf>,
     /// Base addresses of Debian mirrors, nearest first, without a trailing slash.
     pub debian: Vec<String>,
+    /// How long answers are waited for, and who has given none.
+    pub line: Arc<Line>,
 }
 
 impl Context {
@@ -62,7 +66,7 @@ fn net(options: &cli::Net) -> Result<Net> {
         mirrors.push(found.ok_or_else(|| Fault::usage(format!("--mirror {}: no such folder", folder.display())))?);
     }
     let debian = options.debian_mirror.iter().map(|base| base.trim_end_matches('/').to_owned()).collect();
-    Ok(Net { offline: options.offline, mirrors, debian })
+    Ok(Net { offline: options.offline, mirrors, debian, line: Arc::default() })
 }
 
 fn cores() -> usize {

@@ -74,7 +74,8 @@ pub fn render(error: &anyhow::Error) -> String {
     text
 }
 
-fn innermost(error: &anyhow::Error) -> Option<&Fault> {
+/// The fault that decides code and cure.
+pub fn innermost(error: &anyhow::Error) -> Option<&Fault> {
     error.chain().filter_map(|cause| cause.downcast_ref::<Fault>()).next_back()
 }
 
