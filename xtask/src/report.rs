@@ -132,6 +132,7 @@ impl Report {
 
     /// One line for people on standard error.
     fn line(&self, text: &str) {
+        let text = printable(text);
         self.above_the_bars(|| drop(writeln!(std::io::stderr(), "{text}")));
     }
 
@@ -155,11 +156,11 @@ impl Task {
 
     /// What the task is at right now, such as the last line of a step's log.
     pub fn say(&self, detail: &str) {
+        let detail = printable(detail);
         if let Some(bar) = &self.bar {
-            // A compiler's colours and a program's carriage returns would tear the bars.
-            bar.set_message(detail.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>());
+            bar.set_message(detail.clone());
         }
-        self.progress(detail);
+        self.progress(&detail);
     }
 
     /// Ends the task well; `outcome` says what came of it (`cached`, `12.3 MiB`).
@@ -212,10 +213,44 @@ fn event(value: Value) {
     drop(writeln!(std::io::stdout().lock(), "{value}"));
 }
 
+/// Text without escape sequences and control characters, but for line ends: what a compiler or an attacker wrote into a log must
+/// not move the user's cursor.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            // ECMA-48, 5.4: a control sequence ends with a byte from `@` to `~`.
+            '\x1b' if chars.next_if_eq(&'[').is_some() => drop(chars.find(|c| matches!(c, '@'..='~'))),
+            '\n' => printable.push(c),
+            '\t' => printable.push(' '),
+            c if c.is_control() => (),
+            c => printable.push(c),
+        }
+    }
+    printable
+}
+
 fn elapsed(seconds: u64) -> String {
     match seconds {
         0 => String::new(),
         1..60 => format!(" ({seconds} s)"),
         _ => format!(" ({} min {:02} s)", seconds / 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_cannot_steer_the_terminal() {
+        assert_eq!(printable("\x1b[1;31merror:\x1b[0m a\tb\r\nc\x1b]0;title\x07"), "error: a b\nc]0;title");
+        assert_eq!(printable("größe …"), "größe …");
+    }
+
+    #[test]
+    fn short_tasks_name_no_time() {
+        assert_eq!((elapsed(0), elapsed(59), elapsed(61)), (String::new(), " (59 s)".into(), " (1 min 01 s)".into()));
     }
 }
