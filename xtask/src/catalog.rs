@@ -88,6 +88,13 @@ pub fn find(root: &Path, wanted: &str) -> Result<Recipe> {
     load(root, choose(&all(root)?, wanted)?)
 }
 
+/// Every other recipe, for advice when one cannot be built; those with mistakes are none to advise.
+pub fn others(root: &Path, recipe: &Recipe) -> Vec<Recipe> {
+    let entries = all(root).unwrap_or_default();
+    let others = entries.iter().filter(|entry| entry.stem() != recipe.stem());
+    others.filter_map(|entry| load(root, entry).ok()).collect()
+}
+
 /// How upstream looks after a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status<'r> {

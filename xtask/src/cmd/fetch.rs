@@ -12,7 +12,8 @@ pub fn run(args: &cli::Fetch, report: &Report) -> Result<()> {
     let recipe = catalog::find(&context::checkout()?, &args.recipe.wanted)?;
     let ctx = Context::open(report, &args.place, &args.net, &cli::Work::default())?;
     let toolchain = Toolchain::load(&ctx.root, &recipe.toolchain)?;
-    let sources = sources::obtain(&ctx, &recipe)?;
+    let sources = sources::obtain(&ctx, &recipe)
+        .map_err(|error| sources::suggest(&ctx, error, || catalog::others(&ctx.root, &recipe)))?;
     rootfs::obtain(&ctx, &toolchain)?;
     let stem = recipe.stem();
     report.result(
