@@ -84,7 +84,7 @@ pub fn remote(
     prepare(ctx.net.line.patience());
     let repository = Repository::init_bare(scratch).context("making a scratch repository")?;
     let task = ctx.report.begin("fetch", url, None);
-    let fetched = smart::with_line(&ctx.net.line, || fetch(&repository, url, pin.commit, &task));
+    let fetched = smart::with_line(&ctx.net.line, None, || fetch(&repository, url, pin.commit, &task));
     interrupt::check()?;
     if let Err(error) = fetched {
         failures.absent(url, error.message());
@@ -101,11 +101,11 @@ pub fn remote(
 
 /// Asks whether a repository answers at `url`, without fetching.
 pub fn answers(ctx: &Context, url: &str) -> Result<(), Silence> {
-    prepare(ctx.net.line.patience());
-    smart::with_line(&ctx.net.line, || {
-        Remote::create_detached(url)?.connect_auth(Direction::Fetch, None, None).map(drop)
-    })
-    .map_err(|error| Silence { reason: error.message().to_owned(), transient: false })
+    let patience = ctx.net.line.patience();
+    prepare(patience);
+    let connect = || Remote::create_detached(url)?.connect_auth(Direction::Fetch, None, None).map(drop);
+    smart::with_line(&ctx.net.line, Some(patience.probe), connect)
+        .map_err(|error| Silence { reason: error.message().to_owned(), transient: false })
 }
 
 /// Once in a process: our own transport for addresses, bounds on the waiting of libgit2's own, and no opinion on who owns a mirror

@@ -79,11 +79,6 @@ pub fn obtain(ctx: &Context, recipe: &Recipe) -> Result<BTreeMap<String, Checked
     Ok(checked)
 }
 
-/// Brings all sources that a build of this recipe needs, so that it can be built offline.
-pub fn fetch(ctx: &Context, recipe: &Recipe) -> Result<()> {
-    obtain(ctx, recipe).map(drop)
-}
-
 /// The sources that a step of the recipe uses, by name.
 fn used(recipe: &Recipe) -> BTreeMap<&str, &Source> {
     let names: BTreeSet<&str> = recipe.step.values().map(|step| step.source.as_str()).collect();

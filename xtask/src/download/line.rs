@@ -93,21 +93,23 @@ impl Line {
         let request = request.map_err(|error| Silence { reason: deepest(&error), transient: false })?;
         let host = host(request.url());
         self.may_ask(&host)?;
-        let secure = request.url().scheme() == "https";
         client.execute(request).map_err(|error| {
-            let reason = if error.is_timeout() && error.is_connect() {
-                format!("no connection within {} s", self.patience.connect.as_secs_f32())
-            } else if error.is_timeout() {
-                format!("no answer within {} s", self.patience.stall.as_secs_f32())
-            } else {
-                let mut reason = deepest(&error);
-                if secure && reason.contains("UnknownIssuer") {
-                    reason.push_str(" (does this machine have root certificates, such as Debian's ca-certificates?)");
-                }
-                reason
-            };
+            let patience = &self.patience;
             // Whoever has answered before may be busy for a moment; of a stranger who is silent for long, nothing is expected.
-            let transient = !error.is_timeout() || self.state().heard.contains(&host);
+            let (reason, transient) = if error.is_timeout() && error.is_connect() {
+                (format!("no connection within {} s", patience.connect.as_secs_f32()), self.knows(&host))
+            } else if error.is_timeout() {
+                (format!("no answer within {} s", patience.stall.as_secs_f32()), self.knows(&host))
+            } else {
+                let reason = deepest(&error);
+                let distrusted = reason.contains("certificate");
+                let hint = if reason.contains("UnknownIssuer") {
+                    " (does this machine have root certificates, such as Debian's ca-certificates?)"
+                } else {
+                    ""
+                };
+                (format!("{reason}{hint}"), !distrusted)
+            };
             Silence { reason, transient }
         })
     }
@@ -129,6 +131,10 @@ impl Line {
                 state.dead.insert(host(&url), reason.to_owned());
             }
         }
+    }
+
+    fn knows(&self, host: &str) -> bool {
+        self.state().heard.contains(host)
     }
 
     fn may_ask(&self, host: &str) -> Result<(), Silence> {

@@ -9,10 +9,11 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 thread_local! {
     /// libgit2 makes transports by the scheme of an address, on the thread that fetches; this is where it finds the line.
-    static LINE: RefCell<Option<Arc<Line>>> = const { RefCell::new(None) };
+    static LINE: RefCell<Option<(Arc<Line>, Option<Duration>)>> = const { RefCell::new(None) };
     static SILENT: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -22,20 +23,20 @@ pub fn register() {
         // SAFETY: the caller is the only one to register transports, and does so once.
         let registered = unsafe {
             git2::transport::register(scheme, |remote| {
-                let line =
-                    LINE.with_borrow(Clone::clone).ok_or_else(|| git2::Error::from_str("no line to the outside"))?;
-                Transport::smart(remote, true, Smart { line, base: Arc::default() })
+                let line = LINE.with_borrow(Clone::clone);
+                let (line, limit) = line.ok_or_else(|| git2::Error::from_str("no line to the outside"))?;
+                Transport::smart(remote, true, Smart { line, limit, base: Arc::default() })
             })
         };
         registered.expect("libgit2 takes a transport for each scheme");
     }
 }
 
-/// Runs a fetch with the line that its requests go over.
-pub fn with_line<T>(line: &Arc<Line>, fetch: impl FnOnce() -> T) -> T {
-    LINE.set(Some(Arc::clone(line)));
+/// Runs what makes libgit2 send requests, with the line that they go over. `limit` bounds each of them from beginning to end.
+pub fn with_line<T>(line: &Arc<Line>, limit: Option<Duration>, run: impl FnOnce() -> T) -> T {
+    LINE.set(Some((Arc::clone(line), limit)));
     SILENT.set(false);
-    let result = fetch();
+    let result = run();
     LINE.set(None);
     result
 }
@@ -47,6 +48,7 @@ pub fn silent() -> bool {
 
 struct Smart {
     line: Arc<Line>,
+    limit: Option<Duration>,
     /// Where the server sent the first request, if elsewhere: the others follow it.
     base: Arc<Mutex<Option<String>>>,
 }
@@ -68,6 +70,7 @@ impl SmartSubtransport for Smart {
         let base = known.unwrap_or_else(|| url.trim_end_matches('/').to_owned());
         let exchange = Exchange {
             line: Arc::clone(&self.line),
+            limit: self.limit,
             base: Arc::clone(&self.base),
             url: format!("{base}{suffix}"),
             suffix,
@@ -85,6 +88,7 @@ impl SmartSubtransport for Smart {
 /// One request, sent when its answer is first read.
 struct Exchange {
     line: Arc<Line>,
+    limit: Option<Duration>,
     base: Arc<Mutex<Option<String>>>,
     url: String,
     suffix: &'static str,
@@ -102,6 +106,10 @@ impl Exchange {
                 .header(CONTENT_TYPE, "application/x-git-upload-pack-request")
                 .header(ACCEPT, "application/x-git-upload-pack-result")
                 .body(body),
+        };
+        let request = match self.limit {
+            Some(limit) => request.timeout(limit),
+            None => request,
         };
         let response = self.line.send(request)?;
         if !response.status().is_success() {

@@ -22,16 +22,15 @@ pub enum Reach {
     Nowhere(Vec<String>),
 }
 
-/// For each source that the recipe's steps use, whether it can be had from here. Takes as long as the slowest answer, 10 s at
-/// most. An origin that answers is believed to have the content.
+/// Where each source that the recipe's steps use can be had. Takes as long as the slowest answer, 10 s at most. An origin that answers
+/// is believed to have the content.
 pub fn reachable(ctx: &Context, recipe: &Recipe) -> Result<BTreeMap<String, Reach>> {
     interrupt::check()?;
-    let used = used(recipe);
     thread::scope(|scope| {
-        let threads: Vec<_> =
-            used.iter().map(|(name, source)| (*name, scope.spawn(move || reach(ctx, name, source)))).collect();
-        threads
-            .into_iter()
+        let used = used(recipe).into_iter();
+        let asked: Vec<_> = used.map(|(name, source)| (name, scope.spawn(move || reach(ctx, name, source)))).collect();
+        let answers = asked.into_iter();
+        answers
             .map(|(name, thread)| Ok((name.to_owned(), thread.join().unwrap_or_else(|panic| resume_unwind(panic))?)))
             .collect()
     })
@@ -60,9 +59,10 @@ pub fn suggest(ctx: &Context, error: anyhow::Error, others: impl FnOnce() -> Vec
     Fault { exit: Exit::Source, what: what.join(": "), cure: Some(cure) }.into()
 }
 
+/// The recipe's name, if all of its sources can be had. A failure to find out does not take the place of the error that is being told.
 fn complete(ctx: &Context, recipe: &Recipe) -> Option<String> {
-    let reach = reachable(ctx, recipe).ok()?;
-    reach.values().all(|reach| matches!(reach, Reach::From(_))).then(|| recipe.stem())
+    let reached = reachable(ctx, recipe).ok()?;
+    reached.values().all(|reach| matches!(reach, Reach::From(_))).then(|| recipe.stem())
 }
 
 fn reach(ctx: &Context, name: &str, source: &Source) -> Result<Reach> {
