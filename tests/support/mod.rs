@@ -2,6 +2,7 @@
 
 pub mod expect;
 pub mod http;
+pub mod run;
 pub mod sandbox_root;
 
 use std::path::{Path, PathBuf};
