@@ -11,6 +11,7 @@ mod sources;
 
 mod patches;
 
+mod builder;
 mod sandbox;
 mod store;
 mod tree;

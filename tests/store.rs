@@ -287,7 +287,7 @@ fn a_failed_folder_is_kept_until_the_next_try() {
     let dir = scratch();
     let store = Store::open(dir.path()).unwrap();
     let Begin::Make(making) = store.begin(&key("a"), "step tools").unwrap() else { panic!("it is not there") };
-    fs_err::create_dir(making.scratch()).unwrap();
+    fs_err::create_dir(making.folder().join("build")).unwrap();
     make_hello(making.root()).unwrap();
     let kept = making.keep_failed().unwrap();
     assert_eq!(kept, store.failed(&key("a")));

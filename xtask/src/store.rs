@@ -203,6 +203,12 @@ impl Store {
         making::begin(self, key, what).map_err(|error| self.explain(error))
     }
 
+    /// Keeps everyone else from making or removing what belongs to this key.
+    pub fn hold(&self, key: &Key) -> Result<Guard> {
+        let waiting = || self.report.note("waiting for another process that works on the same step");
+        lock::exclusive(&self.lock_path(key.as_str()), waiting).map_err(|error| self.explain(error))
+    }
+
     pub fn manifest(&self, stored: &Stored) -> Result<Manifest> {
         let path = self.entry(&stored.key).join("manifest.json");
         let text = fs::read(&path)?;

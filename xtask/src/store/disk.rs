@@ -6,6 +6,11 @@ use fs_err as fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
+
+/// The processes of a sandbox that was just killed may still make a file or two: the kernel ends them one after another.
+const TRIES: usize = 20;
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// Turns a full, read-only or foreign disk into a fault that says what to do; leaves every other error as it is.
 pub fn explain(error: anyhow::Error, store: &Path) -> anyhow::Error {
@@ -37,13 +42,14 @@ pub fn remove(path: &Path) -> Result<()> {
     if !metadata.is_dir() {
         return Ok(fs::remove_file(path)?);
     }
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            open_folders(path)?;
-            Ok(fs::remove_dir_all(path)?)
+    for _ in 0..TRIES {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => open_folders(path)?,
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => std::thread::sleep(PAUSE),
+            other => return Ok(other?),
         }
-        other => Ok(other?),
     }
+    Ok(fs::remove_dir_all(path)?)
 }
 
 fn open_folders(path: &Path) -> Result<()> {

@@ -60,9 +60,9 @@ impl Making<'_> {
         &self.root
     }
 
-    /// A folder beside it for what the making needs; it does not become part of the tree. Not made yet.
-    pub fn scratch(&self) -> PathBuf {
-        self.work.join("build")
+    /// The folder around it, for what the making needs; it goes away with this value.
+    pub fn folder(&self) -> &Path {
+        &self.work
     }
 
     /// Makes the tree appear under its key.

@@ -1,0 +1,80 @@
+//! An interactive sandbox with a step's inputs and environment: the failed step's folder when there is one, else a fresh copy.
+
+use super::step::Job;
+use super::{Inputs, build, gather, look_up};
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::plan::{Plan, Planned};
+use anyhow::{Context as _, Result};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::ExitStatus;
+
+/// Enters the sandbox of a step, by default the first of the plan, and ends when its shell ends. Steps that it needs are built first.
+pub fn shell(ctx: &Context, plan: &Plan, step: Option<&str>, inputs: &Inputs) -> Result<ExitStatus> {
+    let planned = find(plan, step)?;
+    build(ctx, &needed(plan, planned), inputs)?;
+    let (mut outputs, _) = look_up(ctx, plan)?;
+    let materials = gather(ctx, plan, &BTreeSet::from([planned.name.clone()]), &outputs, inputs)?;
+    outputs.retain(|name, _| planned.step.needs.contains(name));
+    let job = Job { ctx, plan, planned, materials: &materials, needs: outputs };
+
+    // Held meanwhile, so that no build and no `gc` takes the folder away.
+    let _lock = ctx.store.hold(&planned.key)?;
+    let failed = ctx.store.failed(&planned.key);
+    if failed.join("build").is_dir() {
+        return enter(&job, &failed, "as the failed step left it; changes stay until the next build");
+    }
+    let work = ctx.store.work("shell")?;
+    job.prepare(work.path())?;
+    fs_err::create_dir(work.path().join("root"))?;
+    enter(&job, work.path(), "fresh; it goes away with this shell")
+}
+
+fn find<'a>(plan: &'a Plan, step: Option<&str>) -> Result<&'a Planned> {
+    let Some(step) = step else {
+        return plan.steps.first().with_context(|| format!("{} has no steps", plan.recipe));
+    };
+    plan.steps.iter().find(|planned| planned.name == step).ok_or_else(|| {
+        let names: Vec<&str> = plan.steps.iter().map(|planned| planned.name.as_str()).collect();
+        Fault::usage(format!("{} has no step `{step}`", plan.recipe))
+            .cure(format!("name one of: {}", names.join(", ")))
+            .into()
+    })
+}
+
+/// The part of a plan that a step needs, without the step.
+fn needed(plan: &Plan, planned: &Planned) -> Plan {
+    let mut names: BTreeSet<&str> = planned.step.needs.iter().map(String::as_str).collect();
+    // Each step stands after those that it needs.
+    for other in plan.steps.iter().rev() {
+        if names.contains(other.name.as_str()) {
+            names.extend(other.step.needs.iter().map(String::as_str));
+        }
+    }
+    let steps = plan.steps.iter().filter(|planned| names.contains(planned.name.as_str())).cloned().collect();
+    Plan { recipe: plan.recipe.clone(), steps }
+}
+
+fn enter(job: &Job, folder: &Path, state: &str) -> Result<ExitStatus> {
+    let ctx = job.ctx;
+    let name = &job.planned.name;
+    let mut sandbox = job.sandbox(folder, &folder.join("root"))?;
+    sandbox.interactive = true;
+    let prompt = format!("{}/{name}:\\w\\$ ", job.plan.recipe);
+    let bash = sandbox.root.join("usr/bin/bash").exists();
+    // dash knows no escapes in its prompt.
+    let prompt = if bash { prompt } else { format!("{}/{name}$ ", job.plan.recipe) };
+    sandbox.env.extend([("PS1".to_owned(), prompt), ("OUT".to_owned(), "/out".to_owned())]);
+    sandbox.env.insert("MAKEFLAGS".to_owned(), format!("-j{}", ctx.jobs));
+    if let Ok(terminal) = std::env::var("TERM") {
+        sandbox.env.insert("TERM".to_owned(), terminal);
+    }
+    ctx.report.note(&format!(
+        "step {name} of {}: /build is {state}, $OUT is /out, what it needs is in /in\nrun its script with: sh -eux /in/.script",
+        job.plan.recipe
+    ));
+    let words: &[&str] = if bash { &["/bin/bash", "--norc", "--noprofile", "-i"] } else { &["/bin/sh", "-i"] };
+    let mut command = sandbox.command(ctx, words)?;
+    command.status().with_context(|| format!("starting the sandbox of step {name}"))
+}
