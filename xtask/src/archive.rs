@@ -4,7 +4,7 @@
 //! Owners are ignored, set-id and sticky bits are dropped, folders are 0755 (git knows no other and a build root needs no
 //! other); files keep their mode and everything its time. Sparse files, which no source tarball and no .deb holds, are refused.
 
-mod walk;
+pub mod walk;
 
 use crate::fault::Fault;
 use anyhow::{Context as _, Result};
@@ -44,7 +44,10 @@ pub enum Links {
 }
 
 /// Enough to make system calls rare beside decompression, little enough to have one for each thread.
-const BUFFER: usize = 256 << 10;
+pub const BUFFER: usize = 256 << 10;
+
+/// Bytes that an xz stream may ask for: `xz -9`, with the largest preset dictionary, needs 65 MiB.
+const XZ_MEMORY: u64 = 100 << 20;
 
 /// Bytes of a long name or an extended header; names are at most 4096 bytes (PATH_MAX).
 const EXTENSION: u64 = 1 << 20;
@@ -74,7 +77,10 @@ pub fn decompress<'a>(mut packed: impl BufRead + Send + 'a) -> Result<Box<dyn Re
     if magic.starts_with(b"\x1f\x8b") {
         Ok(Box::new(flate2::bufread::MultiGzDecoder::new(packed)))
     } else if magic.starts_with(b"\xfd7zXZ\0") {
-        Ok(Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(packed)))
+        // The check sums of the content are not computed (8 % of the time): what is unpacked has been hashed before.
+        let flags = liblzma::stream::CONCATENATED | liblzma::stream::IGNORE_CHECK;
+        let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, flags).context("opening an xz stream")?;
+        Ok(Box::new(liblzma::bufread::XzDecoder::new_stream(packed, stream)))
     } else if magic.starts_with(b"\x28\xb5\x2f\xfd") {
         Ok(Box::new(zstd::Decoder::with_buffer(packed)?))
     } else {

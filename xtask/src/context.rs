@@ -3,6 +3,7 @@
 //! Options and environment in, one plain value out. Nothing is fetched and nothing but the store's folder is made.
 
 use crate::cli;
+use crate::debian;
 use crate::download::Line;
 use crate::fault::Fault;
 use crate::report::Report;
@@ -32,6 +33,8 @@ pub struct Net {
     pub mirrors: Vec<PathBuf>,
     /// Base addresses of Debian mirrors, nearest first, without a trailing slash.
     pub debian: Vec<String>,
+    /// Base address of Debian's snapshot archive, asked after all mirrors.
+    pub snapshot: Option<String>,
     /// How long answers are waited for, and who has given none.
     pub line: Arc<Line>,
 }
@@ -65,8 +68,12 @@ fn net(options: &cli::Net) -> Result<Net> {
         let found = fs_err::canonicalize(folder).ok().filter(|folder| folder.is_dir());
         mirrors.push(found.ok_or_else(|| Fault::usage(format!("--mirror {}: no such folder", folder.display())))?);
     }
-    let debian = options.debian_mirror.iter().map(|base| base.trim_end_matches('/').to_owned()).collect();
-    Ok(Net { offline: options.offline, mirrors, debian, line: Arc::default() })
+    let debian = match &options.debian_mirror {
+        Some(base) => vec![base.trim_end_matches('/').to_owned()],
+        None => debian::apt::mirrors(Path::new("/etc/apt")),
+    };
+    let snapshot = Some(debian::SNAPSHOT.to_owned());
+    Ok(Net { offline: options.offline, mirrors, debian, snapshot, line: Arc::default() })
 }
 
 fn cores() -> usize {

@@ -46,5 +46,6 @@ pub mod context;
 pub mod digest;
 pub mod fault;
 pub mod interrupt;
+pub mod parallel;
 pub mod report;
 pub mod table;
