@@ -51,6 +51,11 @@ impl Filter {
     }
 }
 
+/// Whether a glob, `!` and all, can be read. Far cheaper than a [`Filter`], whose regular expressions it does not make.
+pub fn check(glob: &str) -> Result<()> {
+    compile(glob.strip_prefix('!').unwrap_or(glob)).map(|_| ())
+}
+
 fn compile(pattern: &str) -> Result<Glob> {
     GlobBuilder::new(pattern).literal_separator(true).build().with_context(|| format!("glob `{pattern}`"))
 }

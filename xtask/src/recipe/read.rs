@@ -7,7 +7,6 @@ use super::{
     Relocate, Source, Step, Support, UrlOrigin,
 };
 use crate::digest::{GitId, Hash};
-use crate::filter::Filter;
 use semver::Version;
 use std::collections::BTreeMap;
 use toml::de::DeTable;
@@ -326,8 +325,7 @@ fn glob(text: &str) -> Result<String, String> {
     if text.starts_with('/') {
         return Err(format!("`{text}` begins with a slash: a glob is relative to the root of the tree"));
     }
-    let parsed = Filter::new(&[text.to_owned()]);
-    parsed.map(|_| text.to_owned()).map_err(|e| e.root_cause().to_string())
+    crate::filter::check(text).map(|()| text.to_owned()).map_err(|e| e.root_cause().to_string())
 }
 
 fn filter(text: &str) -> Result<String, String> {
