@@ -2,6 +2,7 @@
 
 use super::tree::nasty;
 use super::*;
+use std::time::Instant;
 use xtask::digest::GitId;
 use xtask::git::{self, Pin};
 use xtask::origin::Failures;
@@ -146,6 +147,32 @@ fn a_missing_repository_is_said_once_asked() {
 }
 
 #[test]
+fn a_server_that_moved_is_followed() {
+    let world = World::new();
+    let upstream = upstream(&world.path("web/up"));
+    world.trouble("old/info/refs", Trouble::Moved { to: "/git/up/info/refs".to_owned() });
+    let (into, scratch) = (empty(&world, "into"), empty(&world, "scratch"));
+    let mut failures = Failures::new("test");
+    let found =
+        git::remote(&world.ctx(), &world.server.url("/old"), &pin(&upstream), &into, &scratch, &mut failures).unwrap();
+    assert!(found, "{:?}", failures.lines());
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_asked_once() {
+    let world = World::new();
+    world.trouble("up/info/refs", Trouble::Stall);
+    let absent = GitId::try_from("1".repeat(40)).unwrap();
+    let (into, scratch) = (empty(&world, "into"), empty(&world, "scratch"));
+    let (pin, mut failures) = (Pin { commit: &absent, tree: None }, Failures::new("test"));
+    let start = Instant::now();
+    assert!(!git::remote(&world.ctx(), &world.server.url("/up"), &pin, &into, &scratch, &mut failures).unwrap());
+    assert_says(&failures.lines().join("\n"), &["/up: ", "no answer within 0.3 s"]);
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(world.server.seen().len(), 1);
+}
+
+#[test]
 fn a_commit_with_another_tree_is_refused() {
     let world = World::new();
     let upstream = upstream(&world.path("mirror/work"));
@@ -179,8 +206,17 @@ fn a_hostile_tree_writes_nothing_outside() {
     let file = blob(b"x");
     let sub = tree(&[("100644", "file", file)]);
     let cases = [
-        ("an absolute link", tree(&[("120000", "l", blob(outside.as_os_str().as_encoded_bytes()))]), "leads out"),
-        ("a link upwards", tree(&[("120000", "l", blob(b"../outside"))]), "leads out"),
+        (
+            "an absolute link",
+            tree(&[("120000", "l", blob(outside.as_os_str().as_encoded_bytes()))]),
+            "leaves the folder",
+        ),
+        ("a link upwards", tree(&[("120000", "l", blob(b"../outside"))]), "leaves the folder"),
+        (
+            "a link upwards through another",
+            tree(&[("120000", "a", blob(b".")), ("120000", "b", blob(b"a/../x"))]),
+            "leaves the folder",
+        ),
         ("a name upwards", tree(&[("40000", "..", sub)]), "not a name"),
         ("a path for a name", tree(&[("100644", "../outside/file", file)]), "not a name"),
         ("a repository's name", tree(&[("40000", ".GIT", sub)]), "not a name"),

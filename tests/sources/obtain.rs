@@ -148,6 +148,16 @@ fn a_tarball_has_one_folder_at_its_top() {
 }
 
 #[test]
+fn a_link_may_not_lead_out_of_the_top_folder() {
+    let world = World::new();
+    let link = |at: &Path| fs_err::os::unix::fs::symlink("../beside", at.join("link")).unwrap();
+    let tarball = tarball(&world, "xen", link);
+    let recipe =
+        recipe(&format!("sha256 = '{}'\norigins = [ {} ]", Hash::of(&tarball), debian(&world, "x.tar", &tarball)));
+    assert_says(&story(sources::obtain(&world.ctx(), &recipe)), &["unpacking x.tar", "link", "../beside", "leaves"]);
+}
+
+#[test]
 fn a_top_folder_may_hold_its_own_name() {
     let world = World::new();
     let own = |at: &Path| {
@@ -191,7 +201,7 @@ fn nothing_answers_is_told_in_time_with_each_origin_and_what_can_be_built() {
     assert_says(
         &xtask::fault::render(&error),
         &[
-            "source xen (1.0): none of ",
+            "source xen (1.0): could not be had",
             &format!("{dead}/xen.git: "),
             &format!("{dead}/xen.tar: Connection refused"),
             &format!("{}/git/none: 404", world.server.base()),

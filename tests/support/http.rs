@@ -34,6 +34,8 @@ pub enum Trouble {
     StallAfter { bytes: usize },
     /// The body comes in pieces of so many bytes, with a pause after each.
     Slow { bytes: usize, pause: Duration },
+    /// 302, to another path of this server; the query goes along.
+    Moved { to: String },
     /// `Range` is not understood.
     NoRange,
 }
@@ -145,8 +147,12 @@ impl Shared {
             return self.git(&request, &path, &mut stream);
         }
         let trouble = self.trouble_now(&path);
-        match trouble {
+        match &trouble {
             Some(Trouble::Stall) => return self.stall(),
+            Some(Trouble::Moved { to }) => {
+                let query = request.seen.path.trim_start_matches(&path);
+                return head(&mut stream, "302 Found", &[&format!("Location: {to}{query}"), "Content-Length: 0"]);
+            }
             Some(Trouble::Busy { .. }) => {
                 return head(&mut stream, "500 Internal Server Error", &["Content-Length: 0"]);
             }

@@ -350,6 +350,16 @@ impl Unpacker<'_> {
     }
 }
 
+/// An error if following a symbolic link below `root` could lead out of it.
+pub fn check_links(root: &Path, links: Links) -> Result<()> {
+    let walk = Walk::new(root, links);
+    for found in crate::tree::walk(root)?.iter().filter(|found| found.metadata.is_symlink()) {
+        let link = Path::new(&found.path);
+        walk.check_link(link).map_err(|reason| refuse(link, reason))?;
+    }
+    Ok(())
+}
+
 /// Sets the time of a folder, a file or a link itself, in seconds since 1970.
 pub fn set_link_time(path: &Path, seconds: u64) -> Result<()> {
     rustix::fs::utimensat(rustix::fs::CWD, path, &times(seconds), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)

@@ -16,6 +16,9 @@ use fs_err as fs;
 use reqwest::header::CONTENT_LENGTH;
 use std::path::{Path, PathBuf};
 
+/// What becomes of a question that goes beyond this machine when the user forbade them.
+pub const OFFLINE: &str = "not asked (offline)";
+
 /// A blob that is wanted, and where it may be.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -85,16 +88,7 @@ pub fn answers(ctx: &Context, url: &str, size: u64) -> Result<(), Silence> {
 
 /// The blob from the network.
 pub fn remote(ctx: &Context, wanted: &Wanted, failures: &mut Failures) -> Result<Option<PathBuf>> {
-    if wanted.urls.is_empty() {
-        failures.absent(&wanted.name, "not asked: no Debian mirror is known (`--debian-mirror URL` names one)");
-    }
-    if ctx.net.offline {
-        for url in &wanted.urls {
-            failures.absent(url, "not asked (offline)");
-        }
-        return Ok(None);
-    }
-    if wanted.urls.is_empty() {
+    if unasked(ctx, wanted, failures) {
         return Ok(None);
     }
     let _lock = ctx.store.lock_blob(&wanted.sha256)?;
@@ -116,6 +110,16 @@ pub fn remote(ctx: &Context, wanted: &Wanted, failures: &mut Failures) -> Result
         }
     }
     Ok(None)
+}
+
+/// True if no address can be asked, which is recorded.
+pub fn unasked(ctx: &Context, wanted: &Wanted, failures: &mut Failures) -> bool {
+    if wanted.urls.is_empty() {
+        failures.absent(&wanted.name, "not asked: no Debian mirror is known (--debian-mirror URL names one)");
+    } else if ctx.net.offline {
+        wanted.urls.iter().for_each(|url| failures.absent(url, OFFLINE));
+    }
+    ctx.net.offline || wanted.urls.is_empty()
 }
 
 /// Why one address did not give the blob.

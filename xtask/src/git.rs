@@ -5,14 +5,14 @@
 
 mod smart;
 
+use crate::archive::{self, Links};
 use crate::context::{Context, Net};
 use crate::digest::GitId;
-use crate::download::{Patience, Silence};
+use crate::download::{OFFLINE, Patience, Silence};
 use crate::fault::Fault;
 use crate::interrupt;
 use crate::origin::Failures;
 use crate::report::Task;
-use crate::sources::tree;
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -78,7 +78,7 @@ pub fn remote(
     failures: &mut Failures,
 ) -> Result<bool> {
     if ctx.net.offline {
-        failures.absent(url, "not asked (offline)");
+        failures.absent(url, OFFLINE);
         return Ok(false);
     }
     prepare(ctx.net.line.patience());
@@ -187,22 +187,23 @@ fn export(repository: &Repository, commit: &Commit<'_>, pin: &Pin<'_>, into: &Pa
             .cure("the recipe's `commit` and `tree` contradict each other: correct one of them")
             .into());
     }
-    write(repository, &commit.tree()?, into, into)
+    write(repository, &commit.tree()?, into)?;
+    archive::check_links(into, Links::Inside)
 }
 
-/// Writes a tree below `root` into the existing folder `at`.
-fn write(repository: &Repository, tree: &Tree<'_>, root: &Path, at: &Path) -> Result<()> {
+/// Writes a tree into the existing folder `at`, through nothing that it did not make.
+fn write(repository: &Repository, tree: &Tree<'_>, at: &Path) -> Result<()> {
     interrupt::check()?;
     for entry in tree.iter() {
         let path = at.join(OsStr::from_bytes(file_name(entry.name_bytes())?));
         match (entry.kind(), entry.filemode()) {
             (Some(ObjectType::Tree), _) => {
                 fs::create_dir(&path)?;
-                write(repository, &repository.find_tree(entry.id())?, root, &path)?;
+                write(repository, &repository.find_tree(entry.id())?, &path)?;
             }
             (Some(ObjectType::Blob), 0o120000) => {
                 let blob = repository.find_blob(entry.id())?;
-                tree::link(root, &path, Path::new(OsStr::from_bytes(blob.content())))?;
+                fs::os::unix::fs::symlink(OsStr::from_bytes(blob.content()), &path)?;
             }
             (Some(ObjectType::Blob), mode) => {
                 let blob = repository.find_blob(entry.id())?;

@@ -90,11 +90,6 @@ impl Failures {
         self.places.push(Failure { place: place.to_owned(), reason: reason.into(), wrong: true });
     }
 
-    /// Takes over what was recorded about a part of the same object.
-    pub fn extend(&mut self, other: Failures) {
-        self.places.extend(other.places);
-    }
-
     /// Reports the places that had something else, once the right thing has been found elsewhere.
     pub fn warn(&self, report: &Report) {
         for Failure { place, reason, .. } in self.places.iter().filter(|failure| failure.wrong) {
@@ -109,16 +104,13 @@ impl Failures {
 
     /// The failure as the user meets it.
     pub fn into_fault(self) -> Fault {
-        let mut what = match self.places.len() {
-            0 => format!("{}: there is no origin to ask", self.object),
-            1 => format!("{}: the only origin does not have it", self.object),
-            count => format!("{}: none of {count} origins has it", self.object),
-        };
+        let mut what = format!("{}: could not be had", self.object);
         for line in self.lines() {
             what.push_str("\n    ");
             what.push_str(&line);
         }
-        Fault::source(what).cure("connect to the network, or name a folder that has it with `--mirror DIR`")
+        Fault::source(what)
+            .cure("connect to a network where one of these answers, or name a folder that has it with --mirror DIR")
     }
 }
 

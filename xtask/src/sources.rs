@@ -7,7 +7,7 @@ pub mod tree;
 
 pub use reach::{Reach, reachable, suggest};
 
-use crate::archive::{self, Limits};
+use crate::archive::{self, Limits, Links};
 use crate::context::Context;
 use crate::digest::{Key, KeyBuilder};
 use crate::download::{self, Wanted};
@@ -193,6 +193,8 @@ fn unpack(ctx: &Context, what: &str, source: &Source, wanted: &Wanted, tarball: 
     archive::unpack(archive::open(tarball).with_context(context)?, into, 0, &Limits::default())
         .with_context(context)?;
     lift(into).with_context(context)?;
+    // What led from the top folder to beside it now leads out.
+    archive::check_links(into, Links::Inside).with_context(context)?;
     if let Some(expected) = &source.tree {
         let found = tree::id(into).with_context(context)?;
         if found != *expected {

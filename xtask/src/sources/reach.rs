@@ -92,19 +92,15 @@ fn ask(ctx: &Context, places: &[Place], mut failures: Failures) -> Reach {
     let mut questions: Vec<(&str, Question<'_>)> = Vec::new();
     for place in places {
         match place {
+            Place::Tarball(wanted) if download::unasked(ctx, wanted, &mut failures) => {}
             Place::Tarball(wanted) => {
                 for url in &wanted.urls {
                     questions.push((url, Box::new(|| download::answers(ctx, url, wanted.size))));
                 }
             }
+            Place::Git { url, .. } if ctx.net.offline => failures.absent(url, download::OFFLINE),
             Place::Git { url, .. } => questions.push((url, Box::new(|| git::answers(ctx, url)))),
         }
-    }
-    if ctx.net.offline {
-        for (url, _) in &questions {
-            failures.absent(url, "not asked (offline)");
-        }
-        return Reach::Nowhere(failures.lines());
     }
     let answers: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = questions.into_iter().map(|(url, ask)| (url, scope.spawn(ask))).collect();

@@ -5,19 +5,18 @@
 //! upstream committed, and so must the folder.
 
 use crate::digest::{GitId, hex};
+use crate::tree::stamp;
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
-use fs_err::os::unix::fs::symlink;
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use sha1::{Digest as _, Sha1};
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Component, Path};
+use std::path::Path;
 
 /// 1980-01-01, the earliest time that a zip archive can hold. All files have the same one, so that make finds nothing out of date.
-const TIME: i64 = 315_532_800;
+const TIME: u64 = 315_532_800;
 
 /// Git's id of the tree below `root`.
 pub fn id(root: &Path) -> Result<GitId> {
@@ -30,49 +29,25 @@ pub fn id(root: &Path) -> Result<GitId> {
 
 /// Takes away what a tree id does not tell: modes become 644 and 755, times one time, folders without files go.
 pub fn normalize(root: &Path) -> Result<()> {
-    for entry in fs::read_dir(root)? {
+    plain(root)?;
+    stamp(root, TIME)
+}
+
+fn plain(folder: &Path) -> Result<()> {
+    let mode = |path: &Path, mode| fs::set_permissions(path, std::fs::Permissions::from_mode(mode));
+    for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let meta = fs::symlink_metadata(&path)?;
         if meta.is_dir() {
-            normalize(&path)?;
+            plain(&path)?;
             if fs::read_dir(&path)?.next().is_none() {
                 fs::remove_dir(&path)?;
-                continue;
             }
         } else if !meta.is_symlink() {
-            let mode = if executable(&meta) { 0o755 } else { 0o644 };
-            fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))?;
-        }
-        age(&path)?;
-    }
-    fs::set_permissions(root, std::fs::Permissions::from_mode(0o755))?;
-    age(root)
-}
-
-/// Makes a symbolic link at `at`, which lies below `root`, unless it would lead out of `root`.
-pub fn link(root: &Path, at: &Path, target: &Path) -> Result<()> {
-    let inside = at.strip_prefix(root).context("a link outside of its root")?;
-    let mut depth = inside.components().count() as i64 - 1;
-    for component in target.components() {
-        match component {
-            Component::ParentDir => depth -= 1,
-            Component::Normal(_) => depth += 1,
-            Component::CurDir => {}
-            Component::RootDir | Component::Prefix(_) => depth = -1,
-        }
-        if depth < 0 {
-            bail!("link {} -> {} leads out of the tree", inside.display(), target.display());
+            mode(&path, if executable(&meta) { 0o755 } else { 0o644 })?;
         }
     }
-    symlink(target, at)?;
-    Ok(())
-}
-
-fn age(path: &Path) -> Result<()> {
-    let time = Timespec { tv_sec: TIME, tv_nsec: 0 };
-    let times = Timestamps { last_access: time, last_modification: time };
-    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
-        .with_context(|| format!("setting the times of {}", path.display()))
+    Ok(mode(folder, 0o755)?)
 }
 
 fn executable(meta: &std::fs::Metadata) -> bool {
