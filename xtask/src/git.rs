@@ -17,7 +17,8 @@ use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use git2::{
-    AutotagOption, Commit, Direction, FetchOptions, ObjectType, Oid, Remote, RemoteCallbacks, Repository, Tree,
+    AutotagOption, Commit, Direction, ErrorClass, FetchOptions, ObjectType, Oid, Remote, RemoteCallbacks, Repository,
+    Tree,
 };
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -86,9 +87,16 @@ pub fn remote(
     let task = ctx.report.begin("fetch", url, None);
     let fetched = smart::with_line(&ctx.net.line, None, || fetch(&repository, url, pin.commit, &task));
     interrupt::check()?;
-    if let Err(error) = fetched {
-        failures.absent(url, error.message());
-        return Ok(false);
+    match fetched {
+        Ok(()) => {}
+        // A full disk, say, is not the server's failure.
+        Err(error) if error.class() == ErrorClass::Os => {
+            return Err(error).with_context(|| format!("fetching {url} into {}", scratch.display()));
+        }
+        Err(error) => {
+            failures.absent(url, error.message());
+            return Ok(false);
+        }
     }
     let Ok(commit) = repository.find_commit(oid(pin.commit)) else {
         failures.absent(url, format!("has no commit {} in any branch or tag", pin.commit));
@@ -147,8 +155,8 @@ fn fetch(repository: &Repository, url: &str, commit: &GitId, task: &Task) -> Res
     };
     match repository.remote_anonymous(url)?.fetch(&[one], Some(&mut options(task, 1)), None) {
         Ok(()) => Ok(()),
-        // A server that does not answer would not answer the second question either.
-        Err(error) if smart::silent() => Err(error),
+        // Who does not answer would not answer the second question either.
+        Err(error) if smart::silent() || interrupt::requested() => Err(error),
         Err(_) => {
             let all = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
             repository.remote_anonymous(url)?.fetch(&all, Some(&mut options(task, 0)), None)
