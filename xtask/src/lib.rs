@@ -38,6 +38,7 @@ pub mod elf;
 pub mod inspection;
 pub mod package;
 pub mod relocate;
+pub mod shipment;
 
 pub mod cli;
 pub mod cmd;

@@ -1,0 +1,127 @@
+//! The last stages as one action of the store: staged outputs are relocated, audited and packed, under a key that is known before
+//! anything was built.
+//!
+//! A tree that the audit refuses is an error and never reaches `--out`; it is kept in the store's `failed` folder for a look.
+
+use crate::audit::{self, RULES, Verdict};
+use crate::builder::Staged;
+use crate::context::Context;
+use crate::digest::{Hash, Key, KeyBuilder};
+use crate::fault::Fault;
+use crate::package::{self, install};
+use crate::plan::Plan;
+use crate::recipe::Recipe;
+use crate::store::{Begin, Making, Stored};
+use crate::{inspection, relocate};
+use anyhow::{Result, anyhow};
+use fs_err as fs;
+use std::path::Path;
+
+/// Raised whenever relocation, audit or packing give another result for the same input.
+const VERSION: &str = "shipment/1";
+
+/// Audited artifacts in the store. Only this module makes one.
+#[derive(Clone, Debug)]
+pub struct Shipped {
+    stored: Stored,
+}
+
+impl Shipped {
+    /// The folder of the artifacts, read-only.
+    pub fn path(&self) -> &Path {
+        &self.stored.path
+    }
+
+    /// True when `out` holds exactly these artifacts.
+    pub fn is_at(&self, out: &Path) -> Result<bool> {
+        install::holds(out, self.path())
+    }
+
+    /// Makes `out` hold exactly these artifacts.
+    pub fn install(&self, out: &Path) -> Result<()> {
+        install::install(self.path(), out)
+    }
+}
+
+/// The name of the result: everything that reaches it, from the plan's keys and the recipe's own tables.
+pub fn key(recipe: &Recipe, plan: &Plan) -> Key {
+    let mut key = KeyBuilder::new(VERSION)
+        .field("plan", plan.key().as_str())
+        .field("recipe", recipe.stem())
+        .field("series", &recipe.series)
+        .field("license", &recipe.license)
+        .field("epoch", recipe.epoch.to_string())
+        .field("architecture", recipe.architecture.gnu())
+        // The derived form names every field, so that a new one makes a new key by itself.
+        .field("provide", format!("{:?}", recipe.provide))
+        .field("relocate", format!("{:?}", recipe.relocate))
+        .field("audit", format!("{:?}", recipe.audit))
+        .field("package", format!("{:?}", recipe.package))
+        .field("dispatcher", Hash::of(relocate::DISPATCHER_SCRIPT).as_str());
+    for rule in RULES {
+        key = key.field("rule", rule.name);
+    }
+    key.finish()
+}
+
+/// The artifacts under this key, when they are there.
+pub fn find(ctx: &Context, key: &Key) -> Result<Option<Shipped>> {
+    Ok(ctx.store.tree(key)?.map(|stored| Shipped { stored }))
+}
+
+/// The artifacts under this key, made when they are not there. `root` is the toolchain's root, whose libraries are what the
+/// distribution offers.
+pub fn ship(ctx: &Context, recipe: &Recipe, key: &Key, staged: &Staged, root: &Path) -> Result<Shipped> {
+    let making = match ctx.store.begin(key, &format!("the artifacts of {}", recipe.stem()))? {
+        Begin::Found(stored) => return Ok(Shipped { stored }),
+        Begin::Make(making) => making,
+    };
+    let verdict = make(ctx, recipe, &making, staged, root).map_err(|error| ctx.store.explain(error))?;
+    if verdict.good() {
+        return Ok(Shipped { stored: making.finish(None)? });
+    }
+    Err(refused(recipe, &verdict, making))
+}
+
+fn make(ctx: &Context, recipe: &Recipe, making: &Making, staged: &Staged, root: &Path) -> Result<Verdict> {
+    let work = making.folder().join("tree");
+    fs::create_dir(&work)?;
+    let task = ctx.report.begin("relocate", &recipe.stem(), None);
+    let tree = relocate::relocate(ctx, recipe, staged, &work)?;
+    task.done(&format!("{} paths", tree.manifest().entries.len()));
+
+    let task = ctx.report.begin("audit", &recipe.stem(), None);
+    let facts = inspection::facts(&tree, &places(ctx))?;
+    let triplet = format!("{}-linux-gnu", recipe.architecture.gnu());
+    let offer = inspection::offer(root, &triplet, &recipe.relocate.outside)?;
+    let verdict = audit::audit(recipe, &facts, &offer)?;
+    task.done(&format!("{} findings, {} allowed", verdict.findings.len(), verdict.allowed.len()));
+
+    let task = ctx.report.begin("pack", &package::tarball_name(recipe), None);
+    package::pack(recipe, &tree, &verdict.json(recipe, &facts), making.root())?;
+    let size = fs::metadata(making.root().join(package::tarball_name(recipe)))?.len();
+    task.done(&format!("{:.1} MiB", size as f64 / f64::from(1 << 20)));
+    Ok(verdict)
+}
+
+/// The folders that no file may mention: what a step sees, and where this machine has the store and the checkout. Those two cannot
+/// be seen from a sandbox; a single component (`/src`) is left out, since texts mention such paths for reasons of their own.
+fn places(ctx: &Context) -> Vec<String> {
+    let sandbox = audit::SANDBOX.iter().map(|place| place.to_string());
+    let here = [ctx.store.root(), &ctx.root].into_iter().filter_map(Path::to_str);
+    sandbox.chain(here.filter(|place| place.matches('/').count() > 1).map(str::to_owned)).collect()
+}
+
+fn refused(recipe: &Recipe, verdict: &Verdict, making: Making) -> anyhow::Error {
+    let count = verdict.findings.len();
+    let found = if count == 1 { "1 finding".to_owned() } else { format!("{count} findings") };
+    let what = format!("the audit of {} has {found}\n{}", recipe.stem(), verdict.text().trim_end());
+    match making.keep_failed() {
+        Ok(kept) => {
+            let kept = kept.display();
+            let cure = format!("look at {kept}/tree (the relocated tree) and {kept}/root/{}", package::AUDIT);
+            Fault::failed(what).cure(cure).into()
+        }
+        Err(error) => anyhow!(what).context(error),
+    }
+}
