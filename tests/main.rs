@@ -11,6 +11,8 @@ mod sources;
 
 mod patches;
 
+mod toolchain;
+
 mod builder;
 mod sandbox;
 mod store;

@@ -83,35 +83,34 @@ impl fmt::Display for Relation {
     }
 }
 
-/// A field: groups separated by commas, each of alternatives separated by bars. What is for another architecture is left out.
+/// A field: groups separated by commas, each of alternatives separated by bars. What is of another architecture keeps that in
+/// its name, which no package has.
 pub fn parse(field: &str, architecture: &str) -> Result<Vec<Vec<Relation>>> {
     let mut groups = Vec::new();
     for group in field.split(',').map(str::trim).filter(|group| !group.is_empty()) {
         let mut alternatives = Vec::new();
         for text in group.split('|') {
-            if let Some(relation) = one(text.trim(), architecture).with_context(|| format!("in `{group}`"))? {
-                alternatives.push(relation);
-            }
+            alternatives.push(one(text.trim(), architecture).with_context(|| format!("in `{group}`"))?);
         }
         groups.push(alternatives);
     }
     Ok(groups)
 }
 
-fn one(text: &str, architecture: &str) -> Result<Option<Relation>> {
+fn one(text: &str, architecture: &str) -> Result<Relation> {
     let (name, rest) = match text.split_once('(') {
         Some((name, rest)) => (name.trim(), Some(rest)),
         None => (text, None),
     };
-    let (name, qualifier) = name.split_once(':').unwrap_or((name, "any"));
     if name.is_empty() || name.contains(char::is_whitespace) {
         bail!("`{text}` is not a relationship");
     }
-    if !["any", "native", "all", architecture].contains(&qualifier) {
-        return Ok(None);
-    }
+    let name = match name.split_once(':') {
+        Some((plain, qualifier)) if ["any", "native", architecture].contains(&qualifier) => plain,
+        _ => name,
+    };
     let bound = rest.map(|rest| bound(rest).with_context(|| format!("`{text}` is not a relationship"))).transpose()?;
-    Ok(Some(Relation { name: name.to_owned(), bound }))
+    Ok(Relation { name: name.to_owned(), bound })
 }
 
 fn bound(text: &str) -> Result<Bound> {

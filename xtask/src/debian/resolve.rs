@@ -134,11 +134,14 @@ impl<'a> World<'a> {
             .iter()
             .map(|relation| match self.candidates.get(relation.name.as_str()) {
                 Some(candidate) => format!("{} has version {}", relation.name, candidate.package.version),
-                None if self.providers.contains_key(&relation.name) && relation.bound.is_none() => {
-                    let providers: Vec<&str> = self.providers[&relation.name].iter().copied().collect();
-                    format!("{} is only provided, by {}", relation.name, providers.join(", "))
-                }
-                None => format!("there is no {}", relation.name),
+                None => match self.providers.get(&relation.name) {
+                    Some(providers) => {
+                        let providers: Vec<&str> = providers.iter().copied().collect();
+                        let version = if relation.bound.is_some() { " without such a version" } else { "" };
+                        format!("{} is only provided, by {}{version}", relation.name, providers.join(", "))
+                    }
+                    None => format!("there is no {}", relation.name),
+                },
             })
             .collect();
         reasons.join(", ")
