@@ -18,5 +18,7 @@ mod sandbox;
 mod store;
 mod tree;
 
+mod relocate;
+
 mod cli;
 mod tidy;

@@ -4,6 +4,7 @@ pub mod expect;
 pub mod http;
 pub mod run;
 pub mod sandbox_root;
+pub mod scenario;
 
 use std::path::{Path, PathBuf};
 use xtask::context::{Context, Net};
