@@ -50,3 +50,4 @@ pub mod interrupt;
 pub mod parallel;
 pub mod report;
 pub mod table;
+pub mod usage;
