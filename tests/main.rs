@@ -10,6 +10,7 @@ mod archive;
 mod sources;
 
 mod patches;
+mod plan;
 
 mod toolchain;
 

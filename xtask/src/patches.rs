@@ -166,13 +166,7 @@ fn known(recipe: &Recipe) -> String {
     recipe.source.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The part of a queue that reaches files which `keeps` keeps, as a key.
-pub fn reaching(queue: &Queue, keeps: impl Fn(&str) -> bool) -> Key {
-    let mut key = KeyBuilder::new("queue/1");
-    for patch in &queue.patches {
-        if patch.diff.touches().iter().any(|path| keeps(path)) {
-            key = key.field("patch", &patch.diff.body);
-        }
-    }
-    key.finish()
+/// The patches of a queue that read or write a file which `keeps` keeps.
+pub fn reaching(queue: &Queue, keeps: impl Fn(&str) -> bool) -> Vec<&Patch> {
+    queue.patches.iter().filter(|patch| patch.diff.touches().iter().any(|path| keeps(path))).collect()
 }

@@ -21,6 +21,8 @@ pub struct Planned {
     pub script: String,
     /// The environment, but for what the sandbox and the jobserver add.
     pub env: BTreeMap<String, String>,
+    /// The patches that reach the step's files, in order.
+    pub patches: Vec<String>,
 }
 
 /// All steps, each after those that it needs.
@@ -70,7 +72,8 @@ fn planned(
 ) -> Result<Planned> {
     let source = recipe.source.get(&step.source).with_context(|| format!("no source `{}`", step.source))?;
     let filter = Filter::new(&step.paths)?;
-    let queue = queues.get(&step.source).map(|queue| patches::reaching(queue, |path| filter.keeps(path)));
+    let reaching = queues.get(&step.source).map(|queue| patches::reaching(queue, |path| filter.keeps(path)));
+    let reaching = reaching.unwrap_or_default();
     let script = variables(recipe, step)? + &step.run;
     let mut env = step.env.clone();
     env.insert("SOURCE_DATE_EPOCH".to_owned(), recipe.epoch.to_string());
@@ -81,8 +84,10 @@ fn planned(
         .field("toolchain", toolchain.as_str())
         .field("source", sources::identity(source).as_str())
         .field("paths", step.paths.join("\n"))
-        .field("queue", queue.map(|key| key.to_string()).unwrap_or_default())
         .field("script", &script);
+    for patch in &reaching {
+        key = key.field("patch", &patch.diff.body);
+    }
     for (name, value) in &env {
         key = key.field("env", format!("{name}={value}"));
     }
@@ -95,7 +100,8 @@ fn planned(
     for need in &step.needs {
         key = key.field(need, keys[need.as_str()].as_str());
     }
-    Ok(Planned { name: name.to_owned(), key: key.finish(), step: step.clone(), script, env })
+    let patches = reaching.iter().map(|patch| patch.file.clone()).collect();
+    Ok(Planned { name: name.to_owned(), key: key.finish(), step: step.clone(), script, env, patches })
 }
 
 /// Shell assignments for the variables that a script names. They are not exported, since makefiles take the environment for

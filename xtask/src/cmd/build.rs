@@ -1,10 +1,85 @@
-//! `build`: not written yet.
+//! `build`: from a recipe to artifacts in `--out`, through every stage. What the store has is not made again.
 
+use crate::builder::{self, Inputs};
+use crate::catalog::{self, Status};
 use crate::cli;
+use crate::context::Context;
+use crate::job::Job;
 use crate::report::Report;
+use crate::shipment;
+use crate::usage::Usage;
+use crate::{patches, rootfs, sources};
 use anyhow::Result;
+use serde_json::json;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 
 pub fn run(args: &cli::Build, report: &Report) -> Result<()> {
-    let _ = (args, report);
-    anyhow::bail!("not written")
+    let ctx = Context::open(report, &args.place, &args.net, &args.work)?;
+    let job = Job::new(&ctx.root, &args.recipe.wanted)?;
+    let stem = job.recipe.stem();
+    if let status @ Status::Ended(_) = Status::of(job.recipe.support.as_ref(), &catalog::today()?) {
+        report.warn(&format!("{stem}: {status}"));
+    }
+    let out = match &args.out.out {
+        Some(out) => std::path::absolute(out)?,
+        None => ctx.root.join("target").join("dist").join(&stem),
+    };
+    let fresh = build(&ctx, &job, &out)?;
+    let state = if fresh { "built" } else { "up to date" };
+    let usage = Usage::now()?;
+    report.result(
+        &format!("{stem} is {state}: {}", shown(&out).display()),
+        json!({
+            "recipe": stem,
+            "out": out,
+            "state": state,
+            "cpu-seconds": { "builder": usage.own, "steps": usage.children },
+            "peak-memory-bytes": usage.peak_memory,
+        }),
+    );
+    Ok(())
+}
+
+/// Makes `out` hold the artifacts of a job; false when it held them before.
+pub fn build(ctx: &Context, job: &Job, out: &Path) -> Result<bool> {
+    let key = shipment::key(&job.recipe, &job.plan);
+    let shipped = match shipment::find(ctx, &key)? {
+        Some(shipped) if shipped.is_at(out)? => return Ok(false),
+        Some(shipped) => shipped,
+        None => {
+            let staged = builder::build(ctx, &job.plan, &inputs(ctx, job))?;
+            let root = rootfs::obtain(ctx, &job.toolchain)?;
+            shipment::ship(ctx, &job.recipe, &key, &staged, &root.path)?
+        }
+    };
+    shipped.install(out)?;
+    Ok(true)
+}
+
+/// Where the builder gets sources and toolchain from, once a step asks for them.
+pub fn inputs<'a>(ctx: &'a Context, job: &'a Job) -> Inputs<'a> {
+    let checked = OnceCell::new();
+    Inputs {
+        source: Box::new(move |name| {
+            if checked.get().is_none() {
+                let obtained = sources::obtain(ctx, &job.recipe);
+                let _ = checked.set(obtained.map_err(|error| suggest(ctx, job, error))?);
+            }
+            patches::apply(ctx, &checked.get().expect("just set")[name], &job.queues[name])
+        }),
+        root: Box::new(move || rootfs::obtain(ctx, &job.toolchain)),
+    }
+}
+
+fn suggest(ctx: &Context, job: &Job, error: anyhow::Error) -> anyhow::Error {
+    sources::suggest(ctx, error, || {
+        catalog::others(&ctx.root, &job.recipe)
+    })
+}
+
+/// Relative to the current folder where that is shorter to read.
+fn shown(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().ok();
+    here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).to_owned()
 }

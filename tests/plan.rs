@@ -1,0 +1,72 @@
+//! What the shipped recipes come to: `tests/golden/<recipe>/plan.txt` shows which patches reach which step.
+
+use crate::support::{expect, root};
+use std::fmt::Write as _;
+use xtask::catalog;
+use xtask::job::Job;
+use xtask::plan::Plan;
+
+fn jobs() -> Vec<Job> {
+    let entries = catalog::all(&root()).unwrap();
+    assert!(!entries.is_empty(), "no recipe in recipes/");
+    entries.iter().map(|entry| Job::new(&root(), &entry.stem()).unwrap()).collect()
+}
+
+#[test]
+fn every_recipe_plans_as_its_golden_file_says() {
+    for job in jobs() {
+        let mut text = String::new();
+        for planned in &job.plan.steps {
+            writeln!(text, "{}: source {}", planned.name, planned.step.source).unwrap();
+            for need in &planned.step.needs {
+                writeln!(text, "  needs {need}").unwrap();
+            }
+            for patch in &planned.patches {
+                writeln!(text, "  {patch}").unwrap();
+            }
+        }
+        expect::golden(&root().join("tests/golden").join(job.recipe.stem()).join("plan.txt"), &text);
+    }
+}
+
+#[test]
+fn every_patch_reaches_a_step() {
+    for job in jobs() {
+        for patch in job.queues.values().flat_map(|queue| &queue.patches) {
+            let reached = job.plan.steps.iter().any(|planned| planned.patches.contains(&patch.file));
+            assert!(reached, "{} touches no file of any step", patch.file);
+        }
+    }
+}
+
+#[test]
+fn a_key_holds_what_reaches_the_step_and_nothing_else() {
+    let mut job = jobs().into_iter().find(|job| job.recipe.stem() == "xen-4.17.5+72").unwrap();
+    let before = job.plan.clone();
+    let key = |plan: &Plan, step: &str| plan.steps.iter().find(|planned| planned.name == step).unwrap().key.clone();
+    let again = |job: &Job| Plan::new(&job.recipe, &job.queues, &job.toolchain.key()).unwrap();
+
+    assert_eq!(again(&job).key(), before.key(), "the same input gave another key");
+
+    // A patch to a tool's source reaches the tools and not the hypervisor.
+    let mut patch = job.queues["xen"].patches[0].clone();
+    let text = b"--- a/tools/xl/xl.c\n+++ b/tools/xl/xl.c\n@@ -1 +1 @@\n-/*\n+/**\n";
+    patch.diff = xtask::patches::diff::read(text).unwrap();
+    job.queues.get_mut("xen").unwrap().patches.push(patch);
+    let after = again(&job);
+    assert_ne!(key(&after, "tools"), key(&before, "tools"));
+    assert_eq!(key(&after, "hypervisor"), key(&before, "hypervisor"));
+    assert_eq!(key(&after, "seabios"), key(&before, "seabios"));
+    job.queues.get_mut("xen").unwrap().patches.pop();
+
+    // A provider reaches the step whose script names the providers.
+    job.recipe.provide.remove(&xtask::recipe::Component::Ovmf);
+    let after = again(&job);
+    assert_ne!(key(&after, "tools"), key(&before, "tools"));
+    assert_eq!(key(&after, "hypervisor"), key(&before, "hypervisor"));
+
+    // The clock reaches everything.
+    job.recipe.epoch += 1;
+    let after = again(&job);
+    assert!(before.steps.iter().all(|planned| key(&after, &planned.name) != planned.key));
+}
