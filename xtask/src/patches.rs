@@ -6,7 +6,7 @@
 pub mod diff;
 
 use crate::context::Context;
-use crate::digest::{Key, KeyBuilder};
+use crate::digest::KeyBuilder;
 use crate::fault::Fault;
 use crate::recipe::Recipe;
 use crate::sources::Checked;

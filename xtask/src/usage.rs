@@ -30,7 +30,11 @@ fn parse(stat: &str, status: &str) -> Option<Usage> {
     let seconds = |field: usize| Some(fields.get(field - 3)?.parse::<f64>().ok()? / TICKS_PER_SECOND);
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = peak.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(Usage { own: seconds(14)? + seconds(15)?, children: seconds(16)? + seconds(17)?, peak_memory: kibibytes << 10 })
+    Some(Usage {
+        own: seconds(14)? + seconds(15)?,
+        children: seconds(16)? + seconds(17)?,
+        peak_memory: kibibytes << 10,
+    })
 }
 
 #[cfg(test)]

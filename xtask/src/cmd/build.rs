@@ -1,6 +1,6 @@
 //! `build`: from a recipe to artifacts in `--out`, through every stage. What the store has is not made again.
 
-use crate::builder::{self, Inputs};
+use crate::builder::{self, Inputs, Staged};
 use crate::catalog::{self, Status};
 use crate::cli;
 use crate::context::Context;
@@ -48,7 +48,7 @@ pub fn build(ctx: &Context, job: &Job, out: &Path) -> Result<bool> {
         Some(shipped) if shipped.is_at(out)? => return Ok(false),
         Some(shipped) => shipped,
         None => {
-            let staged = builder::build(ctx, &job.plan, &inputs(ctx, job))?;
+            let staged = stage(ctx, job)?;
             let root = rootfs::obtain(ctx, &job.toolchain)?;
             shipment::ship(ctx, &job.recipe, &key, &staged, &root.path)?
         }
@@ -57,25 +57,22 @@ pub fn build(ctx: &Context, job: &Job, out: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Where the builder gets sources and toolchain from, once a step asks for them.
-pub fn inputs<'a>(ctx: &'a Context, job: &'a Job) -> Inputs<'a> {
+/// The outputs of a job's steps. Sources and toolchain are brought once a step asks for them.
+pub fn stage(ctx: &Context, job: &Job) -> Result<Staged> {
     let checked = OnceCell::new();
-    Inputs {
-        source: Box::new(move |name| {
-            if checked.get().is_none() {
-                let obtained = sources::obtain(ctx, &job.recipe);
-                let _ = checked.set(obtained.map_err(|error| suggest(ctx, job, error))?);
-            }
-            patches::apply(ctx, &checked.get().expect("just set")[name], &job.queues[name])
-        }),
-        root: Box::new(move || rootfs::obtain(ctx, &job.toolchain)),
-    }
+    let source = |name: &str| {
+        if checked.get().is_none() {
+            let obtained = sources::obtain(ctx, &job.recipe);
+            let _ = checked.set(obtained.map_err(|error| suggest(ctx, job, error))?);
+        }
+        patches::apply(ctx, &checked.get().expect("just set")[name], &job.queues[name])
+    };
+    let root = || rootfs::obtain(ctx, &job.toolchain);
+    builder::build(ctx, &job.plan, &Inputs { source: &source, root: &root })
 }
 
 fn suggest(ctx: &Context, job: &Job, error: anyhow::Error) -> anyhow::Error {
-    sources::suggest(ctx, error, || {
-        catalog::others(&ctx.root, &job.recipe)
-    })
+    sources::suggest(ctx, error, || catalog::others(&ctx.root, &job.recipe))
 }
 
 /// Relative to the current folder where that is shorter to read.
