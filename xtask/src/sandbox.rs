@@ -65,8 +65,9 @@ impl Sandbox {
     fn arguments(&self) -> Result<Vec<OsString>> {
         let mut arguments = isolation();
         if !self.interactive {
-            // Without it a step could type into the user's terminal (TIOCSTI).
-            arguments.push("--new-session".into());
+            // Without a session of its own a step could type into the user's terminal (TIOCSTI). As the first process of its namespace it is
+            // bubblewrap's own child, which is waited for: its processor time is counted.
+            arguments.extend(["--new-session", "--as-pid-1"].map(OsString::from));
         }
         let mut mount = |words: &[&dyn AsRef<std::ffi::OsStr>]| {
             arguments.extend(words.iter().map(|word| word.as_ref().to_owned()));
