@@ -95,6 +95,14 @@ fn of_many_makers_at_once_one_makes_and_all_get_it() {
     assert_eq!(made.load(Ordering::Relaxed), 1);
 }
 
+#[test]
+fn who_gives_up_waits_no_longer() {
+    let dir = scratch();
+    let store = Store::open(dir.path()).unwrap();
+    let Begin::Make(_making) = store.begin(&key("a"), "tree a").unwrap() else { panic!("it is not there") };
+    assert!(store.begin_unless(&key("a"), "tree a", || true).unwrap().is_none());
+}
+
 /// Not a test of its own: the process that the next test kills. It makes a tree and never ends.
 #[test]
 fn a_maker_that_hangs() {

@@ -200,7 +200,12 @@ impl Store {
 
     /// Takes the lock of this key: the tree is there by then, or it is the caller's to make.
     pub fn begin<'s>(&'s self, key: &Key, what: &str) -> Result<Begin<'s>> {
-        making::begin(self, key, what).map_err(|error| self.explain(error))
+        Ok(self.begin_unless(key, what, || false)?.expect("nobody gives up"))
+    }
+
+    /// As [`Store::begin`]; nothing once `given_up` says so, while another process makes the tree.
+    pub fn begin_unless(&self, key: &Key, what: &str, given_up: impl Fn() -> bool) -> Result<Option<Begin<'_>>> {
+        making::begin(self, key, what, given_up).map_err(|error| self.explain(error))
     }
 
     /// Keeps everyone else from making or removing what belongs to this key.

@@ -244,7 +244,7 @@ impl Children {
         let ended = wait(&mut child, || {
             self.state().pids.remove(&number);
         })?;
-        Ok(if self.state().stopped && !ended.0.success() { None } else { Some(ended) })
+        Ok(if self.stopped() && !ended.0.success() { None } else { Some(ended) })
     }
 
     /// Ends every process, and lets none start any more. Bubblewrap takes all that runs inside with it.
@@ -258,6 +258,10 @@ impl Children {
             // It may have ended by itself a moment ago; it is not reaped yet, so the number is still its own.
             let _ = kill_process(pid, Signal::KILL);
         }
+    }
+
+    pub fn stopped(&self) -> bool {
+        self.state().stopped
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -42,9 +42,10 @@ impl Job<'_> {
     /// Runs the step, unless another process has made its output meanwhile.
     pub fn run(&self, jobserver: &Client, children: &Children) -> Result<Ended> {
         let Planned { name, key, .. } = self.planned;
-        let making = match self.ctx.store.begin(key, &format!("step {name}"))? {
-            Begin::Found(stored) => return Ok(Ended::Found(stored)),
-            Begin::Make(making) => making,
+        let making = match self.ctx.store.begin_unless(key, &format!("step {name}"), || children.stopped())? {
+            Some(Begin::Found(stored)) => return Ok(Ended::Found(stored)),
+            Some(Begin::Make(making)) => making,
+            None => return Ok(Ended::Stopped),
         };
         let start = Instant::now();
         self.prepare(making.folder()).map_err(|error| self.ctx.store.explain(error))?;

@@ -46,15 +46,23 @@ pub fn try_exclusive(path: &Path) -> Result<Option<Guard>> {
 
 /// The lock, waiting for it as long as it takes. `waiting` is called once, when somebody else has it.
 pub fn exclusive(path: &Path, waiting: impl FnOnce()) -> Result<Guard> {
+    Ok(exclusive_unless(path, waiting, || false)?.expect("nobody gives up"))
+}
+
+/// As [`exclusive`]; nothing once `given_up` says so.
+pub fn exclusive_unless(path: &Path, waiting: impl FnOnce(), given_up: impl Fn() -> bool) -> Result<Option<Guard>> {
     let mut waiting = Some(waiting);
     loop {
         if let Some(guard) = try_exclusive(path)? {
-            return Ok(guard);
+            return Ok(Some(guard));
         }
         if let Some(waiting) = waiting.take() {
             waiting();
         }
         interrupt::check()?;
+        if given_up() {
+            return Ok(None);
+        }
         std::thread::sleep(PAUSE);
     }
 }

@@ -35,14 +35,20 @@ pub struct Making<'s> {
     _lock: Guard,
 }
 
-pub(super) fn begin<'s>(store: &'s Store, key: &Key, what: &str) -> Result<Begin<'s>> {
+pub(super) fn begin<'s>(
+    store: &'s Store,
+    key: &Key,
+    what: &str,
+    given_up: impl Fn() -> bool,
+) -> Result<Option<Begin<'s>>> {
     if let Some(stored) = store.tree(key)? {
-        return Ok(Begin::Found(stored));
+        return Ok(Some(Begin::Found(stored)));
     }
     let waiting = || store.report.note(&format!("waiting for another process that makes {what}"));
-    let lock = lock::exclusive(&store.lock_path(key.as_str()), waiting)?;
+    let lock = lock::exclusive_unless(&store.lock_path(key.as_str()), waiting, given_up)?;
+    let Some(lock) = lock else { return Ok(None) };
     if let Some(stored) = store.tree(key)? {
-        return Ok(Begin::Found(stored));
+        return Ok(Some(Begin::Found(stored)));
     }
     let work = store.root.join("work").join(key.as_str());
     disk::remove(&work)?;
@@ -51,7 +57,7 @@ pub(super) fn begin<'s>(store: &'s Store, key: &Key, what: &str) -> Result<Begin
     disk::remove(&store.entry(key))?;
     let root = work.join("entry").join("root");
     fs::create_dir_all(&root)?;
-    Ok(Begin::Make(Making { store, key: key.clone(), what: what.to_owned(), work, root, _lock: lock }))
+    Ok(Some(Begin::Make(Making { store, key: key.clone(), what: what.to_owned(), work, root, _lock: lock })))
 }
 
 impl Making<'_> {
