@@ -166,6 +166,8 @@ fn a_changed_tree_is_seen_before_it_is_used() {
     fs_err::write(stored.path.join("bin/guest"), "").unwrap();
 
     let text = fault::render(&store.check(&stored).unwrap_err());
+    let reused = store.tree_or_make(&key("a"), "step tools", |_| panic!("it is there")).unwrap_err();
+    assert_eq!(text, fault::render(&reused));
     assert!(text.contains("step tools"), "{text}");
     assert!(text.contains("bin/guest: expected nothing, found a file"), "{text}");
     assert!(text.contains(Hash::of(b"hello\n").as_str()) && text.contains(Hash::of(b"jello\n").as_str()), "{text}");

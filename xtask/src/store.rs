@@ -186,11 +186,11 @@ impl Store {
         Ok(Some(self.stored(key, record.manifest)))
     }
 
-    /// The tree under this key, made by `make` in an empty folder when it is not there. A failed `make` leaves nothing behind.
-    /// `what` names the object in messages.
+    /// The tree under this key, made by `make` in an empty folder when it is not there, and checked when it is. A failed `make` leaves
+    /// nothing behind. `what` names the object in messages.
     pub fn tree_or_make(&self, key: &Key, what: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Stored> {
         match self.begin(key, what)? {
-            Begin::Found(stored) => Ok(stored),
+            Begin::Found(stored) => self.check(&stored).map(|()| stored),
             Begin::Make(making) => {
                 make(making.root()).map_err(|error| self.explain(error))?;
                 making.finish(None)

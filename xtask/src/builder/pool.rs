@@ -6,7 +6,7 @@
 use super::Materials;
 use super::failure::last_line;
 use super::schedule::{Item, Schedule};
-use super::step::{Job, wait};
+use super::step::{self, Job, wait};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::interrupt;
@@ -55,11 +55,14 @@ pub fn run(
     outputs: &mut BTreeMap<String, Stored>,
     materials: &Materials,
 ) -> Result<()> {
-    let items = plan.steps.iter().filter(|planned| missing.contains(&planned.name)).map(|planned| Item {
-        name: planned.name.clone(),
-        needs: planned.step.needs.clone(),
-        cost: ctx.store.last_cost(&planned.name),
-    });
+    let mut items = Vec::new();
+    for planned in plan.steps.iter().filter(|planned| missing.contains(&planned.name)) {
+        let cost = match ctx.store.last_cost(&planned.name) {
+            Some(cost) => cost,
+            None => step::guess(&planned.step, materials)?,
+        };
+        items.push(Item { name: planned.name.clone(), needs: planned.step.needs.clone(), cost });
+    }
     let jobserver = Client::new(ctx.jobs).context("making the jobserver")?;
     let children = Children::default();
     let (events, inbox) = mpsc::channel();
@@ -75,7 +78,7 @@ pub fn run(
         jobserver,
         children: &children,
         events,
-        schedule: Schedule::new(items.collect()),
+        schedule: Schedule::new(items),
         running: BTreeMap::new(),
         failures: Vec::new(),
         stopping: false,

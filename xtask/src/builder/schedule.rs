@@ -9,8 +9,8 @@ pub struct Item {
     pub name: String,
     /// Steps of this schedule that must end before.
     pub needs: Vec<String>,
-    /// CPU milliseconds that it took last, where that is known.
-    pub cost: Option<u64>,
+    /// CPU milliseconds that it may take.
+    pub cost: u64,
 }
 
 /// The steps that have not started yet.
@@ -49,16 +49,14 @@ impl Schedule {
     }
 }
 
-/// For each step the cost of the longest chain that it heads. A step of unknown cost counts as much as all known ones together:
-/// should it be long, it had better start early.
+/// For each step the cost of the longest chain that it heads.
 fn ranks(items: &[Item]) -> BTreeMap<String, u64> {
-    let unknown = items.iter().filter_map(|item| item.cost).sum::<u64>() + 1;
     let mut ranks: BTreeMap<String, u64> = BTreeMap::new();
     // The plan has each step after those that it needs, so those that need it come first in reverse.
     for item in items.iter().rev() {
         let users = items.iter().filter(|user| user.needs.contains(&item.name));
         let after = users.filter_map(|user| ranks.get(&user.name)).max().copied().unwrap_or(0);
-        ranks.insert(item.name.clone(), after + item.cost.unwrap_or(unknown));
+        ranks.insert(item.name.clone(), after + item.cost);
     }
     ranks
 }
@@ -67,7 +65,7 @@ fn ranks(items: &[Item]) -> BTreeMap<String, u64> {
 mod tests {
     use super::*;
 
-    fn item(name: &str, needs: &[&str], cost: Option<u64>) -> Item {
+    fn item(name: &str, needs: &[&str], cost: u64) -> Item {
         Item { name: name.to_owned(), needs: needs.iter().map(|need| (*need).to_owned()).collect(), cost }
     }
 
@@ -83,22 +81,18 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_chain_starts_first() {
-        let steps = vec![item("a", &[], Some(5)), item("b", &[], Some(7)), item("c", &["a"], Some(4))];
-        assert_eq!(order(steps), ["a", "b", "c"]);
-        let steps = vec![item("docs", &[], Some(7)), item("tools", &[], Some(110)), item("xen", &[], Some(116))];
-        assert_eq!(order(steps), ["xen", "tools", "docs"]);
-    }
-
-    #[test]
-    fn a_step_of_unknown_cost_starts_before_known_ones_and_the_plan_decides_between_equals() {
-        let steps = vec![item("a", &[], Some(50)), item("b", &[], None), item("c", &[], Some(50))];
-        assert_eq!(order(steps), ["b", "a", "c"]);
+    fn the_longest_chain_starts_first_and_the_plan_decides_between_equals() {
+        assert_eq!(order(vec![item("a", &[], 5), item("b", &[], 7), item("c", &["a"], 4)]), ["a", "b", "c"]);
+        assert_eq!(
+            order(vec![item("docs", &[], 7), item("tools", &[], 110), item("xen", &[], 116)]),
+            ["xen", "tools", "docs"]
+        );
+        assert_eq!(order(vec![item("z", &[], 1), item("y", &[], 1), item("x", &[], 1)]), ["z", "y", "x"]);
     }
 
     #[test]
     fn a_step_waits_for_what_it_needs() {
-        let mut schedule = Schedule::new(vec![item("a", &[], None), item("b", &["a"], None)]);
+        let mut schedule = Schedule::new(vec![item("a", &[], 1), item("b", &["a"], 1)]);
         assert_eq!((schedule.ready(), schedule.start().as_deref()), (1, Some("a")));
         assert_eq!((schedule.ready(), schedule.start()), (0, None));
         schedule.ended("a");
