@@ -22,4 +22,7 @@ mod tree;
 mod relocate;
 
 mod cli;
+mod pipeline;
 mod tidy;
+
+mod slow;

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The tools that the tests' scripts use.
-const TOOLS: [&str; 17] = [
-    "cat", "chmod", "cp", "date", "env", "hostname", "id", "install", "ln", "ls", "mkdir", "mv", "rm", "sed", "sleep",
-    "stat", "touch",
+const TOOLS: [&str; 18] = [
+    "cat", "chmod", "cp", "date", "env", "false", "hostname", "id", "install", "ln", "ls", "mkdir", "mv", "rm", "sed",
+    "sleep", "stat", "touch",
 ];
 
 /// Fills `root`: `/usr/bin` with `sh` and the tools, `/usr/lib*` with their libraries, `/bin` and `/lib*` as links, accounts in `/etc`.

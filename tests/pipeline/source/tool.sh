@@ -1,0 +1,3 @@
+#!/bin/sh
+# Says what the data says.
+exec cat @PREFIX@/share/greeting

@@ -1,0 +1,155 @@
+//! The real thing: Xen built from an empty store, both series laid over each other, and their programs started there. Runs with
+//! `cargo xtask test --slow` and takes the machine for the better part of an hour; asks a Debian mirror.
+
+use crate::support::root;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+use xshell::{Shell, cmd};
+use xtask::catalog;
+use xtask::context::Context;
+use xtask::digest::Hash;
+use xtask::filter::Filter;
+use xtask::recipe::Recipe;
+use xtask::sandbox::Sandbox;
+
+const SERIES: [&str; 2] = ["xen-4.17.5+72", "xen-4.20.3+127"];
+
+/// Says what it asks for and gives false, unless the slow tests were asked for.
+fn asked() -> bool {
+    let asked = std::env::var_os("XENWRIGHT_SLOW").is_some_and(|value| value == "1");
+    if !asked {
+        eprintln!("skipped: builds Xen for the better part of an hour; `cargo xtask test --slow` runs it");
+    }
+    asked
+}
+
+/// One store for all slow tests, empty at the first of them.
+static HOME: LazyLock<PathBuf> = LazyLock::new(|| {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("slow");
+    if home.exists() {
+        fs_err::remove_dir_all(&home).unwrap();
+    }
+    fs_err::create_dir_all(&home).unwrap();
+    home
+});
+
+/// The artifacts of a recipe, built by the first test that asks.
+fn built(stem: &str) -> PathBuf {
+    static DONE: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
+    let out = HOME.join("dist").join(stem);
+    let mut done = DONE.lock().unwrap_or_else(|broken| broken.into_inner());
+    let well = *done.entry(stem.to_owned()).or_insert_with(|| {
+        let shell = Shell::new().unwrap();
+        shell.change_dir(root());
+        let (program, store) = (env!("CARGO_BIN_EXE_xtask"), HOME.join("store"));
+        Command::from(cmd!(shell, "{program} build {stem} --store {store} --out {out}")).status().unwrap().success()
+    });
+    assert!(well, "{stem} was not built");
+    out
+}
+
+/// Path to kind, mode, size, digest and target.
+fn manifest(stem: &str) -> BTreeMap<String, Value> {
+    let text = fs_err::read(built(stem).join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&text).unwrap();
+    let entry = |entry: &Value| {
+        let mut entry = entry.as_object().unwrap().clone();
+        // Who made it and who claims it differs from series to series.
+        entry.remove("step");
+        entry.remove("package");
+        (entry["path"].as_str().unwrap().to_owned(), Value::Object(entry))
+    };
+    manifest["entries"].as_array().unwrap().iter().map(entry).collect()
+}
+
+fn recipe(stem: &str) -> Recipe {
+    catalog::find(&root(), stem).unwrap()
+}
+
+#[test]
+fn xen_is_built_from_an_empty_store_and_audited_clean() {
+    if !asked() {
+        return;
+    }
+    for stem in SERIES {
+        let out = built(stem);
+        let sums = fs_err::read_to_string(out.join("SHA256SUMS")).unwrap();
+        assert_eq!(sums.lines().count(), 3, "{sums}");
+        for (sum, name) in sums.lines().map(|line| line.split_once("  ").unwrap()) {
+            assert_eq!(Hash::of(&fs_err::read(out.join(name)).unwrap()).as_str(), sum, "{stem}: {name}");
+        }
+        let audit: Value = serde_json::from_slice(&fs_err::read(out.join("audit.json")).unwrap()).unwrap();
+        assert_eq!(audit["findings"].as_array().map(Vec::len), Some(0), "{stem}: {}", audit["findings"]);
+    }
+}
+
+#[test]
+fn no_file_of_one_series_overwrites_another_outside_the_common_part() {
+    if !asked() {
+        return;
+    }
+    let common = SERIES.map(|stem| Filter::new(&recipe(stem).relocate.common).unwrap());
+    let [old, new] = SERIES.map(manifest);
+    let other = |path: &str, entry: &Value| old.get(path).is_some_and(|old| old != entry && old["kind"] != "directory");
+    let both: Vec<&String> = new.iter().filter(|(path, entry)| other(path, entry)).map(|(path, _)| path).collect();
+    let stray: Vec<&&String> = both.iter().filter(|path| !common.iter().all(|globs| globs.keeps(path))).collect();
+    assert!(stray.is_empty(), "both series have another file here: {stray:?}");
+}
+
+/// For each series: its xl starts, every program and library finds what it needs, and Python finds both extensions.
+const CHECK: &str = r#"
+set -eu
+for series in 4.17 4.20; do
+  private=/usr/lib/xen-$series
+  "$private/sbin/xl" help | grep -q domid || { echo "xl of $series does not start"; exit 1; }
+  find "$private" -type f \( -path '*/bin/*' -o -path '*/sbin/*' -o -name '*.so*' \) | while read -r file; do
+    case $(head -c 4 "$file" | od -An -tx1) in
+      ' 7f 45 4c 46') if ldd "$file" 2>&1 | grep 'not found'; then echo "needed by $file"; exit 1; fi ;;
+    esac
+  done
+  PYTHONPATH=$private/lib/python python3 -c 'import xen.lowlevel.xc, xenfsimage'
+  echo "$series starts"
+done
+# No hypervisor runs in here, and the dispatcher says so.
+if xl info >/tmp/said 2>&1; then echo "xl found a hypervisor"; exit 1; fi
+cat /tmp/said
+"#;
+
+#[test]
+fn both_series_start_in_one_root() {
+    if !asked() {
+        return;
+    }
+    // What a machine would have under it: the distribution that the packages are for.
+    let net = xtask::cli::Net::default();
+    let place = xtask::cli::Place { store: Some(HOME.join("store")) };
+    let report = xtask::report::Report::new(xtask::report::Style::Plain);
+    let ctx = Context::open(&report, &place, &net, &xtask::cli::Work::default()).unwrap();
+    let toolchain = xtask::toolchain::Toolchain::load(&root(), &recipe(SERIES[0]).toolchain).unwrap();
+    let distribution = xtask::rootfs::obtain(&ctx, &toolchain).unwrap();
+    let machine = HOME.join("machine");
+    fs_err::create_dir_all(&machine).unwrap();
+    xtask::tree::copy(&distribution.path, &machine).unwrap();
+    for stem in SERIES {
+        let tarball = built(stem).join(format!("{stem}-x86_64.tar.zst"));
+        let mut archive =
+            tar::Archive::new(zstd::stream::read::Decoder::new(fs_err::File::open(tarball).unwrap()).unwrap());
+        archive.set_preserve_permissions(true);
+        archive.unpack(&machine).unwrap();
+    }
+    let sandbox = Sandbox {
+        root: machine,
+        writable: Vec::new(),
+        readonly: Vec::new(),
+        env: BTreeMap::new(),
+        cwd: "/tmp".to_owned(),
+        interactive: false,
+    };
+    let output = sandbox.command(&ctx, &["/bin/sh", "-c", CHECK]).unwrap().output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("4.17 starts\n4.20 starts\n"), "{said}");
+    eprintln!("{said}");
+}
