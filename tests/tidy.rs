@@ -7,6 +7,7 @@ use crate::support::{root, shown};
 use laws::*;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use xtask::catalog;
 
 /// Everything that is not built: all but `.git` and `target`, at any depth. What is not UTF-8 is left out.
 fn texts() -> Vec<Text> {
@@ -72,6 +73,23 @@ fn no_file_is_long() {
 #[test]
 fn pure_modules_touch_nothing_outside() {
     clean(&stays_pure(&texts()));
+}
+
+#[test]
+fn stems_fit() {
+    let root = root();
+    let recipe = |entry: &catalog::Entry| {
+        let recipe = catalog::load(&root, entry).unwrap_or_else(|e| panic!("{}", xtask::fault::render(&e)));
+        (recipe.stem(), recipe.source.into_keys().collect())
+    };
+    let recipes: Vec<(String, BTreeSet<String>)> = catalog::all(&root).unwrap().iter().map(recipe).collect();
+    clean(&has_no_orphans(&recipes, &texts()));
+    for entry in catalog::all(&root).unwrap() {
+        let toolchain = catalog::load(&root, &entry).unwrap().toolchain;
+        if let Err(error) = xtask::toolchain::Toolchain::load(&root, &toolchain) {
+            panic!("{}: {}", entry.file.display(), xtask::fault::render(&error));
+        }
+    }
 }
 
 #[test]

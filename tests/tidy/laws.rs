@@ -112,7 +112,7 @@ pub fn names_no_machine(words: &BTreeSet<String>, texts: &[Text]) -> Vec<String>
     // cargo writes where a package came from into its lock.
     for text in texts.iter().filter(|t| t.path != "Cargo.lock") {
         for word in words {
-            let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '}' | '~');
+            let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '}' | ']' | '~');
             let alone = |at: usize| !text.text[..at].ends_with(inside) || !word.starts_with('/');
             if let Some((at, _)) = text.text.match_indices(word.as_str()).find(|(at, _)| alone(*at)) {
                 let line = text.text[..at].matches('\n').count() + 1;

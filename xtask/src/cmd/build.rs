@@ -1,7 +1,7 @@
 //! `build`: from a recipe to artifacts in `--out`, through every stage. What the store has is not made again.
 
 use crate::builder::{self, Inputs, Staged};
-use crate::catalog::{self, Status};
+use crate::catalog;
 use crate::cli;
 use crate::context::Context;
 use crate::job::Job;
@@ -18,8 +18,8 @@ pub fn run(args: &cli::Build, report: &Report) -> Result<()> {
     let ctx = Context::open(report, &args.place, &args.net, &args.work)?;
     let job = Job::new(&ctx.root, &args.recipe.wanted)?;
     let stem = job.recipe.stem();
-    if let status @ Status::Ended(_) = Status::of(job.recipe.support.as_ref(), &catalog::today()?) {
-        report.warn(&format!("{stem}: {status}"));
+    if let Some(warning) = catalog::warning(&job.recipe, &catalog::today()?) {
+        report.warn(&warning);
     }
     let out = match &args.out.out {
         Some(out) => std::path::absolute(out)?,
