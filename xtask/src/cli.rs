@@ -18,7 +18,7 @@ Exit codes: 0 done, 1 a check or a step failed, 2 wrong usage or recipe, 3 a sou
 const SHELL: &str = "\
 Examples:
   cargo xtask shell xen-4.17 tools    where the step `tools` runs, before its script
-  cargo xtask shell xen-4.17          the toolchain alone";
+  cargo xtask shell xen-4.17          the same for the first step of `plan`";
 
 /// Builds Xen from pinned sources into relocated, audited, reproducible artifacts.
 #[derive(Debug, Parser)]
@@ -108,7 +108,7 @@ pub struct Build {
 pub struct Shell {
     #[command(flatten)]
     pub recipe: Wanted,
-    /// The step whose sandbox is entered; its needs are built first
+    /// The step whose sandbox is entered, by default the first; its needs are built before
     pub step: Option<String>,
     #[command(flatten)]
     pub show: Show,
@@ -124,6 +124,9 @@ pub struct Shell {
 pub struct Audit {
     #[command(flatten)]
     pub recipe: Wanted,
+    /// Another recipe: check too that both can be installed in one root
+    #[arg(long, value_name = "RECIPE")]
+    pub with: Option<String>,
     #[command(flatten)]
     pub show: Show,
     #[command(flatten)]

@@ -3,16 +3,17 @@
 //!
 //! A tree that the audit refuses is an error and never reaches `--out`; it is kept in the store's `failed` folder for a look.
 
-use crate::audit::{self, RULES, Verdict};
+use crate::audit::{self, Facts, RULES, Verdict};
 use crate::builder::Staged;
 use crate::context::Context;
 use crate::digest::{Hash, Key, KeyBuilder};
 use crate::fault::Fault;
+use crate::inspection;
 use crate::package::{self, install};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
+use crate::relocate::{self, Relocated};
 use crate::store::{Begin, Making, Stored};
-use crate::{inspection, relocate};
 use anyhow::{Result, anyhow};
 use fs_err as fs;
 use std::path::Path;
@@ -86,8 +87,25 @@ pub fn ship(ctx: &Context, recipe: &Recipe, key: &Key, staged: &Staged, root: &P
 fn make(ctx: &Context, recipe: &Recipe, making: &Making, staged: &Staged, root: &Path) -> Result<Verdict> {
     let work = making.folder().join("tree");
     fs::create_dir(&work)?;
+    let Inspected { tree, facts, verdict } = inspect(ctx, recipe, staged, root, &work)?;
+    let task = ctx.report.begin("pack", &package::tarball_name(recipe), None);
+    package::pack(recipe, &tree, &verdict.json(recipe, &facts), making.root())?;
+    let size = fs::metadata(making.root().join(package::tarball_name(recipe)))?.len();
+    task.done(&format!("{:.1} MiB", size as f64 / f64::from(1 << 20)));
+    Ok(verdict)
+}
+
+/// A relocated tree, what was seen in it, and what the audit says of that.
+pub struct Inspected {
+    pub tree: Relocated,
+    pub facts: Facts,
+    pub verdict: Verdict,
+}
+
+/// Makes the relocated tree in `work`, an empty folder, and audits it.
+pub fn inspect(ctx: &Context, recipe: &Recipe, staged: &Staged, root: &Path, work: &Path) -> Result<Inspected> {
     let task = ctx.report.begin("relocate", &recipe.stem(), None);
-    let tree = relocate::relocate(ctx, recipe, staged, &work)?;
+    let tree = relocate::relocate(ctx, recipe, staged, work)?;
     task.done(&format!("{} paths", tree.manifest().entries.len()));
 
     let task = ctx.report.begin("audit", &recipe.stem(), None);
@@ -96,12 +114,7 @@ fn make(ctx: &Context, recipe: &Recipe, making: &Making, staged: &Staged, root: 
     let offer = inspection::offer(root, &triplet, &recipe.relocate.outside)?;
     let verdict = audit::audit(recipe, &facts, &offer)?;
     task.done(&format!("{} findings, {} allowed", verdict.findings.len(), verdict.allowed.len()));
-
-    let task = ctx.report.begin("pack", &package::tarball_name(recipe), None);
-    package::pack(recipe, &tree, &verdict.json(recipe, &facts), making.root())?;
-    let size = fs::metadata(making.root().join(package::tarball_name(recipe)))?.len();
-    task.done(&format!("{:.1} MiB", size as f64 / f64::from(1 << 20)));
-    Ok(verdict)
+    Ok(Inspected { tree, facts, verdict })
 }
 
 /// The folders that no file may mention: what a step sees, and where this machine has the store and the checkout. Those two cannot

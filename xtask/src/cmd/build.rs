@@ -57,8 +57,13 @@ pub fn build(ctx: &Context, job: &Job, out: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// The outputs of a job's steps. Sources and toolchain are brought once a step asks for them.
+/// The outputs of a job's steps.
 pub fn stage(ctx: &Context, job: &Job) -> Result<Staged> {
+    with_inputs(ctx, job, |inputs| builder::build(ctx, &job.plan, inputs))
+}
+
+/// Calls `with` with the inputs of a job: sources and toolchain, brought once they are asked for.
+pub fn with_inputs<T>(ctx: &Context, job: &Job, with: impl FnOnce(&Inputs) -> Result<T>) -> Result<T> {
     let checked = OnceCell::new();
     let source = |name: &str| {
         if checked.get().is_none() {
@@ -68,7 +73,7 @@ pub fn stage(ctx: &Context, job: &Job) -> Result<Staged> {
         patches::apply(ctx, &checked.get().expect("just set")[name], &job.queues[name])
     };
     let root = || rootfs::obtain(ctx, &job.toolchain);
-    builder::build(ctx, &job.plan, &Inputs { source: &source, root: &root })
+    with(&Inputs { source: &source, root: &root })
 }
 
 fn suggest(ctx: &Context, job: &Job, error: anyhow::Error) -> anyhow::Error {
