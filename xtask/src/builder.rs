@@ -5,12 +5,14 @@
 //! the script itself does is no concern of this module.
 
 mod failure;
+mod hand;
 mod kconfig;
 mod pool;
 mod schedule;
 mod shell;
 mod step;
 
+pub use hand::by_hand;
 pub use shell::shell;
 
 use crate::context::Context;

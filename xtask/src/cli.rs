@@ -221,6 +221,12 @@ pub struct Test {
 
 #[derive(Debug, Args)]
 pub struct Bench {
+    /// What to measure; the recipe's whole build takes several minutes [default: all]
+    #[arg(value_enum)]
+    pub names: Vec<BenchName>,
+    /// The recipe to measure with
+    #[arg(long, default_value = "xen-4.17.5+72")]
+    pub recipe: String,
     #[command(flatten)]
     pub show: Show,
     #[command(flatten)]
@@ -229,6 +235,19 @@ pub struct Bench {
     pub net: Net,
     #[command(flatten)]
     pub work: Work,
+}
+
+/// In the order in which they are run: each leaves behind what the next one needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum BenchName {
+    /// A toolchain root from packages that are at hand, beside dpkg-deb and tar
+    Root,
+    /// The whole build from an empty store, beside the same scripts one after another
+    Build,
+    /// The same build again, beside the same scripts again
+    Nothing,
+    /// A patch to the tools, beside the tools compiled for the first time
+    Patch,
 }
 
 /// Which recipe.

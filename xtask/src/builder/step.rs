@@ -23,7 +23,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Instant;
 
 /// Where a step finds its script and the options it should set.
-const SCRIPT: &str = "/in/.script";
+pub const SCRIPT: &str = "/in/.script";
 const KCONFIG: &str = "/in/.kconfig";
 
 /// More than a Xen build with all its variants needs; the cache itself keeps below it.
