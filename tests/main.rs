@@ -20,6 +20,7 @@ mod store;
 mod tree;
 
 mod relocate;
+mod dispatch;
 
 mod cli;
 mod pipeline;
