@@ -113,7 +113,7 @@ fn variables(recipe: &Recipe, step: &Step) -> Result<String> {
         ("LIBDIR", recipe.relocate.public_libdir.clone()),
         ("SERIES", recipe.series.clone()),
         ("VERSION", recipe.version.to_string()),
-        ("PROVIDERS", provide::flags(&recipe.provide).join(" ")),
+        ("PROVIDERS", provide::flags(&recipe.provide, &recipe.relocate.private).join(" ")),
     ];
     let mut text = String::new();
     for (name, value) in all {

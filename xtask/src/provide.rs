@@ -1,34 +1,36 @@
 //! Configure flags for the firmware and device models that a recipe takes from a step, from the distribution, or not at all.
 //!
-//! The flags are those of `tools/configure.ac` in Xen 4.17 and 4.20. Pure.
+//! The flags are those of `tools/configure.ac` in Xen 4.17 and 4.20; each line was tried with both. Pure.
 
 use crate::recipe::{Component, Provide};
 use std::collections::BTreeMap;
 
-/// One flag or two for each component that the recipe says something about, in the order of the components.
-pub fn flags(provide: &BTreeMap<Component, Provide>) -> Vec<String> {
-    provide.iter().flat_map(|(component, provide)| component_flags(*component, provide)).collect()
+/// A flag for each component that the recipe says something about, in the order of the components. `private` is the prefix of
+/// the series.
+pub fn flags(provide: &BTreeMap<Component, Provide>, private: &str) -> Vec<String> {
+    provide.iter().map(|(component, provide)| flag(*component, provide, private)).collect()
 }
 
-fn component_flags(component: Component, provide: &Provide) -> Vec<String> {
+/// A path alone says that nothing is built. `--enable-ipxe` beside it would ask for ROMBIOS and so for a 16-bit compiler.
+fn flag(component: Component, provide: &Provide, private: &str) -> String {
     let path = match provide {
         Provide::Pinned { path, .. } | Provide::System { path } => path,
-        Provide::Off => return off(component),
+        Provide::Off => return off(component, private),
     };
     match component {
-        Component::Seabios => vec![format!("--with-system-seabios={path}")],
-        Component::Ovmf => vec!["--enable-ovmf".to_owned(), format!("--with-system-ovmf={path}")],
-        Component::Ipxe => vec!["--enable-ipxe".to_owned(), format!("--with-system-ipxe={path}")],
-        Component::Qemu => vec![format!("--with-system-qemu={path}")],
+        Component::Seabios => format!("--with-system-seabios={path}"),
+        Component::Ovmf => format!("--with-system-ovmf={path}"),
+        Component::Ipxe => format!("--with-system-ipxe={path}"),
+        Component::Qemu => format!("--with-system-qemu={path}"),
     }
 }
 
-fn off(component: Component) -> Vec<String> {
-    let flag = match component {
-        Component::Seabios => "--disable-seabios",
-        Component::Ovmf => "--disable-ovmf",
-        Component::Ipxe => "--disable-ipxe",
-        Component::Qemu => "--disable-qemu-xen",
-    };
-    vec![flag.to_owned()]
+/// There is no flag against QEMU, only one for a path that is not built; this one is where upstream's own would be.
+fn off(component: Component, private: &str) -> String {
+    match component {
+        Component::Seabios => "--disable-seabios".to_owned(),
+        Component::Ovmf => "--disable-ovmf".to_owned(),
+        Component::Ipxe => "--disable-ipxe".to_owned(),
+        Component::Qemu => format!("--with-system-qemu={private}/bin/qemu-system-i386"),
+    }
 }
