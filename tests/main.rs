@@ -19,8 +19,8 @@ mod sandbox;
 mod store;
 mod tree;
 
-mod relocate;
 mod dispatch;
+mod relocate;
 
 mod cli;
 mod pipeline;

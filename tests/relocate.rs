@@ -8,7 +8,6 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::process::Command;
 use xtask::fault;
 use xtask::relocate::{DISPATCHER_SCRIPT, Layer, Relocated, lay_over};
 use xtask::tree::{Kind, Manifest};
@@ -107,68 +106,6 @@ fn a_file_that_was_changed_in_the_store_is_found_while_it_is_copied() {
     let error = fault::render(&lay_over(&scenario::recipe(&[]), &layers, &work).unwrap_err());
     for part in ["etc/xen/xl.conf", "step `tools`", "expected sha256", "store verify"] {
         assert!(error.contains(part), "`{part}` is not in: {error}");
-    }
-}
-
-/// The dispatcher with its fixed folders moved below `root`, as `name`.
-fn dispatcher(root: &Path, name: &str) -> Command {
-    let script = std::str::from_utf8(DISPATCHER_SCRIPT).unwrap();
-    let at = |folder: &str| root.join(folder).display().to_string();
-    assert!(
-        script.contains("/sys/hypervisor") && script.contains("/usr/lib/xen-"),
-        "the script uses other folders now"
-    );
-    let script = script.replace("/sys/hypervisor", &at("sys/hypervisor")).replace("/usr/lib/xen-", &at("usr/lib/xen-"));
-    let path = root.join(name);
-    fs_err::write(&path, script).unwrap();
-    scenario::set_mode(&path, 0o755);
-    // Through sh, and not by execve: another thread may be about to fork with the script still open for writing (ETXTBSY).
-    let mut command = Command::new("sh");
-    command.arg(path);
-    command
-}
-
-/// A root with a program of two series, and what runs there.
-fn xen_root(running: Option<(&str, &str)>) -> tempfile::TempDir {
-    let root = scratch();
-    for series in ["4.17", "4.20"] {
-        let program = format!("usr/lib/xen-{series}/sbin/xl");
-        let script = format!("#!/bin/sh\necho {series} \"$@\"\nexit 7\n");
-        let content = Content { files: text(&program, &script), modes: text(&program, "755"), ..Content::default() };
-        content.write(root.path());
-    }
-    if let Some((major, minor)) = running {
-        let at = |name| format!("sys/hypervisor/version/{name}");
-        let files = BTreeMap::from([(at("major"), format!("{major}\n")), (at("minor"), format!("{minor}\n"))]);
-        Content { files, ..Content::default() }.write(root.path());
-    }
-    root
-}
-
-#[test]
-fn the_dispatcher_starts_the_tool_of_the_running_xen() {
-    for minor in ["17", "20"] {
-        let root = xen_root(Some(("4", minor)));
-        let output = dispatcher(root.path(), "xl").args(["create", "a b"]).output().unwrap();
-        let out = String::from_utf8(output.stdout).unwrap();
-        assert_eq!((out.as_str(), output.status.code()), (format!("4.{minor} create a b\n").as_str(), Some(7)));
-    }
-}
-
-#[test]
-fn the_dispatcher_says_what_is_missing() {
-    for (running, name, expected) in [
-        (None, "xl", ["no Xen is running", "4.17 4.20"]),
-        (Some(("4", "19")), "xl", ["4.19", "4.17 4.20"]),
-        (Some(("4", "17")), "xenpm", ["4.17", "no such program"]),
-    ] {
-        let root = xen_root(running);
-        let output = dispatcher(root.path(), name).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        for part in expected.into_iter().chain([name]) {
-            assert!(said.contains(part), "`{part}` is not in: {said}");
-        }
-        assert!(output.stdout.is_empty() && !output.status.success());
     }
 }
 
