@@ -19,7 +19,9 @@ mod sandbox;
 mod store;
 mod tree;
 
+mod audit;
 mod dispatch;
+mod elf;
 mod relocate;
 
 mod cli;

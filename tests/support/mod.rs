@@ -1,5 +1,6 @@
 //! What several areas of the tests need.
 
+pub mod compile;
 pub mod expect;
 pub mod http;
 pub mod run;

@@ -21,6 +21,7 @@ use crate::elf::{Class, Elf, Type};
 use crate::recipe::{Architecture, Recipe};
 use crate::relocate::links::within;
 use anyhow::Result;
+use goblin::elf::header::{EM_AARCH64, EM_X86_64};
 use serde::Serialize;
 
 /// One violation.
@@ -54,13 +55,15 @@ pub fn audit(recipe: &Recipe, facts: &Facts, offer: &Offer) -> Result<Verdict> {
 /// What a dynamic program of an architecture looks like.
 struct Abi {
     interpreter: &'static str,
+    /// `e_machine`.
+    machine: u16,
 }
 
 impl Abi {
     fn of(architecture: Architecture) -> Abi {
         match architecture {
-            Architecture::X86_64 => Abi { interpreter: "/lib64/ld-linux-x86-64.so.2" },
-            Architecture::Aarch64 => Abi { interpreter: "/lib/ld-linux-aarch64.so.1" },
+            Architecture::X86_64 => Abi { interpreter: "/lib64/ld-linux-x86-64.so.2", machine: EM_X86_64 },
+            Architecture::Aarch64 => Abi { interpreter: "/lib/ld-linux-aarch64.so.1", machine: EM_AARCH64 },
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::elf::{Class, Elf, Type};
 use crate::recipe::Recipe;
 use crate::relocate::below_root;
 use crate::relocate::links::{file_name, join, lead, parent, within};
+use goblin::elf::header::machine_to_str;
 use std::collections::BTreeSet;
 
 /// What the laws compare with, taken from the recipe once.
@@ -30,6 +31,7 @@ pub fn check(recipe: &Recipe, facts: &Facts, offer: &Offer, findings: &mut Findi
         if Nature::of(path, elf, private) != Nature::Userland {
             continue;
         }
+        findings.extend(machine(path, elf, &abi));
         findings.extend(laws.interpreter(path, elf, &abi));
         laws.search_path(path, elf, findings);
         laws.soname(path, elf, findings);
@@ -37,6 +39,19 @@ pub fn check(recipe: &Recipe, facts: &Facts, offer: &Offer, findings: &mut Findi
             findings.extend(laws.needed(path, elf, name));
         }
     }
+}
+
+fn machine(path: &str, elf: &Elf, abi: &Abi) -> Option<Finding> {
+    if (elf.class, elf.machine) == (Class::Elf64, abi.machine) {
+        return None;
+    }
+    let bits = if elf.class == Class::Elf32 { 32 } else { 64 };
+    let message = format!(
+        "is of {bits} bits for {}, expected 64 for {}",
+        machine_to_str(elf.machine),
+        machine_to_str(abi.machine)
+    );
+    Some(Finding::new("foreign-machine", path, message))
 }
 
 /// The part of a library's file name or SONAME before `.so`.
@@ -85,7 +100,7 @@ impl Laws<'_> {
         }
         for (entry, place) in self.runpath(path, elf) {
             if !place.is_some_and(|place| within(&place, self.private)) {
-                let entry = if entry.is_empty() { "an empty entry, the current folder" } else { entry };
+                let entry = if entry.is_empty() { "an empty entry (the current folder)" } else { entry };
                 let message = format!("has {entry} in its RUNPATH, which is not below /{}", self.private);
                 findings.push(Finding::new("runpath-undeclared", path, message));
             }
@@ -185,7 +200,7 @@ fn shown_runpath(elf: &Elf) -> String {
 fn shown_abi(elf: &Elf) -> String {
     let bits = if elf.class == Class::Elf32 { 32 } else { 64 };
     let kind = if elf.kind == Type::Shared { "a library" } else { "not a library" };
-    format!("{kind} of {bits} bits for machine {}", elf.machine)
+    format!("{kind} of {bits} bits for {}", machine_to_str(elf.machine))
 }
 
 fn joined(versions: &[&String]) -> String {

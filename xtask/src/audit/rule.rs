@@ -17,6 +17,11 @@ pub const RULES: &[Rule] = &[
         cure: "look at the step that made it: the file is cut short or overwritten",
     },
     Rule {
+        name: "foreign-machine",
+        law: "programs and libraries are of the recipe's architecture",
+        cure: "build with the toolchain's own compiler; what a guest runs belongs below `relocate.private`/boot",
+    },
+    Rule {
         name: "needed-unresolved",
         law: "every needed library is found by RUNPATH, in the public library folder, or in `relocate.outside`",
         cure: "stage the library, correct the RUNPATH, or add its name to `relocate.outside` if the distribution has it",
