@@ -217,6 +217,10 @@ pub struct Test {
     /// Build the real recipes too, from an empty store (about an hour on two cores)
     #[arg(long)]
     pub slow: bool,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub net: Net,
 }
 
 #[derive(Debug, Args)]

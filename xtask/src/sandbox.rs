@@ -5,6 +5,8 @@
 
 mod bubblewrap;
 
+pub use bubblewrap::find as bubblewrap;
+
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;

@@ -4,7 +4,7 @@ use crate::cli;
 use crate::context::{self, Context};
 use crate::report::Report;
 use crate::toolchain::Toolchain;
-use crate::{catalog, rootfs, sources};
+use crate::{catalog, rootfs, sandbox, sources};
 use anyhow::Result;
 use serde_json::json;
 
@@ -15,6 +15,7 @@ pub fn run(args: &cli::Fetch, report: &Report) -> Result<()> {
     let sources = sources::obtain(&ctx, &recipe)
         .map_err(|error| sources::suggest(&ctx, error, || catalog::others(&ctx.root, &recipe)))?;
     rootfs::obtain(&ctx, &toolchain)?;
+    sandbox::bubblewrap(&ctx)?;
     let stem = recipe.stem();
     report.result(
         &format!("{stem} can be built with --offline"),

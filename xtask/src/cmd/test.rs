@@ -3,11 +3,14 @@
 //! The slow tests are those in `slow::`. Without `--slow` they are not run here; run by hand they say what they ask for.
 
 use crate::cli;
-use crate::context;
+use crate::context::{self, Context};
 use crate::fault::Fault;
 use crate::interrupt;
 use crate::report::Report;
+use crate::sandbox;
 use anyhow::{Context as _, Result};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output, Stdio};
 use xshell::{Shell, cmd};
 
@@ -28,10 +31,11 @@ impl Sum {
 pub fn run(args: &cli::Test, report: &Report) -> Result<()> {
     let shell = Shell::new()?;
     shell.change_dir(context::checkout()?);
+    let tools = tools(args, report)?;
     let mut sum = Sum::default();
     let mut check = |command: &str, slow: bool| -> Result<()> {
         report.note(&format!("cargo {command}"));
-        let output = cargo(&shell, command, slow)?;
+        let output = cargo(&shell, command, &tools, slow)?;
         interrupt::check()?;
         let counted = count(&String::from_utf8_lossy(&output.stdout), output.status.success());
         if counted.failed > 0 {
@@ -55,10 +59,29 @@ pub fn run(args: &cli::Test, report: &Report) -> Result<()> {
     Ok(())
 }
 
+/// The search path for the tests, in which there is a bubblewrap: without one of the host, the locked one as a script in `target`.
+fn tools(args: &cli::Test, report: &Report) -> Result<OsString> {
+    let ctx = Context::open(report, &args.place, &args.net, &cli::Work::default())?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let words = sandbox::bubblewrap(&ctx)?;
+    if words.len() == 1 {
+        return Ok(path);
+    }
+    let folder = ctx.root.join("target/tools");
+    fs_err::create_dir_all(&folder)?;
+    let quoted = |word: &OsString| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
+    let words: Vec<String> = words.iter().map(quoted).collect();
+    let program = folder.join("bwrap");
+    fs_err::write(&program, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" ")))?;
+    fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+    Ok(std::env::join_paths([folder].into_iter().chain(std::env::split_paths(&path)))?)
+}
+
 /// Standard error goes to the user at once: cargo shows there what it compiles, and a slow test where it is.
-fn cargo(shell: &Shell, command: &str, slow: bool) -> Result<Output> {
+fn cargo(shell: &Shell, command: &str, path: &OsStr, slow: bool) -> Result<Output> {
     let words = command.split(' ');
     let mut command = Command::from(cmd!(shell, "cargo {words...}"));
+    command.env("PATH", path);
     if slow {
         command.env("XENWRIGHT_SLOW", "1");
     }
