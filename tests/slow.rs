@@ -99,25 +99,6 @@ fn no_file_of_one_series_overwrites_another_outside_the_common_part() {
     assert!(stray.is_empty(), "both series have another file here: {stray:?}");
 }
 
-/// For each series: its xl starts, every program and library finds what it needs, and Python finds both extensions.
-const CHECK: &str = r#"
-set -eu
-for series in 4.17 4.20; do
-  private=/usr/lib/xen-$series
-  "$private/sbin/xl" help | grep -q domid || { echo "xl of $series does not start"; exit 1; }
-  find "$private" -type f \( -path '*/bin/*' -o -path '*/sbin/*' -o -name '*.so*' \) | while read -r file; do
-    case $(head -c 4 "$file" | od -An -tx1) in
-      ' 7f 45 4c 46') if ldd "$file" 2>&1 | grep 'not found'; then echo "needed by $file"; exit 1; fi ;;
-    esac
-  done
-  PYTHONPATH=$private/lib/python python3 -c 'import xen.lowlevel.xc, xenfsimage'
-  echo "$series starts"
-done
-# No hypervisor runs in here, and the dispatcher says so.
-if xl info >/tmp/said 2>&1; then echo "xl found a hypervisor"; exit 1; fi
-cat /tmp/said
-"#;
-
 #[test]
 fn both_series_start_in_one_root() {
     if !asked() {
@@ -148,8 +129,9 @@ fn both_series_start_in_one_root() {
         cwd: "/tmp".to_owned(),
         interactive: false,
     };
-    let output = sandbox.command(&ctx, &["/bin/sh", "-c", CHECK]).unwrap().output().unwrap();
+    let series = SERIES.map(|stem| recipe(stem).series);
+    let arguments = ["/bin/sh", "-c", include_str!("coinstall/check"), "check", &series[0], &series[1]];
+    let output = sandbox.command(&ctx, &arguments).unwrap().output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.contains("4.17 starts\n4.20 starts\n"), "{said}");
-    eprintln!("{said}");
+    assert!(output.status.success(), "{said}");
 }
