@@ -22,6 +22,7 @@ mod tree;
 mod audit;
 mod dispatch;
 mod elf;
+mod package;
 mod relocate;
 
 mod cli;

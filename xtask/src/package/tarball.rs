@@ -5,9 +5,9 @@
 use crate::digest::{Hash, Hasher};
 use crate::interrupt;
 use crate::tree::{Kind, Manifest};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Read, Sink, Write};
 use std::path::Path;
 use tar::{Builder, EntryType, Header};
 
@@ -47,13 +47,21 @@ fn append(tar: &mut Builder<impl Write>, root: &Path, path: &str, kind: &Kind, e
         Kind::Directory { mode } => {
             header.set_entry_type(EntryType::Directory);
             header.set_mode(*mode);
-            tar.append_data(&mut header, format!("{path}/"), std::io::empty())?;
+            tar.append_data(&mut header, format!("{path}/"), io::empty())?;
         }
-        Kind::File { mode, size, .. } => {
+        Kind::File { mode, size, sha256 } => {
             header.set_entry_type(EntryType::Regular);
             header.set_mode(*mode);
             header.set_size(*size);
-            tar.append_data(&mut header, path, fs::File::open(root.join(path))?)?;
+            let mut file = Hashing { inner: fs::File::open(root.join(path))?, hasher: Hasher::new(io::sink()) };
+            tar.append_data(&mut header, path, (&mut file).take(*size))?;
+            let (_, found, found_size) = file.hasher.finish();
+            // An entry that is shorter than its header says would shift everything behind it.
+            if (&found, found_size) != (sha256, *size) {
+                bail!(
+                    "it changed while it was packed: expected {size} bytes, sha256 {sha256}, found {found_size}, {found}"
+                );
+            }
         }
         Kind::Symlink { target } => {
             header.set_entry_type(EntryType::Symlink);
@@ -62,4 +70,18 @@ fn append(tar: &mut Builder<impl Write>, root: &Path, path: &str, kind: &Kind, e
         }
     }
     Ok(())
+}
+
+/// A reader that keeps the digest of what went through.
+struct Hashing<R> {
+    inner: R,
+    hasher: Hasher<Sink>,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let size = self.inner.read(buffer)?;
+        self.hasher.write_all(&buffer[..size])?;
+        Ok(size)
+    }
 }
