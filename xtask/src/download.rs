@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::digest::{Hash, hash_reader};
 use crate::fault::Fault;
 use crate::origin::Failures;
+use crate::report::Task;
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 use reqwest::header::CONTENT_LENGTH;
@@ -39,10 +40,15 @@ impl Wanted {
 
 /// The blob's path in the store, downloaded when it was not there. The error names every place that was asked and its failure.
 pub fn blob(ctx: &Context, wanted: &Wanted) -> Result<PathBuf> {
+    part(ctx, wanted, None)
+}
+
+/// The same where many blobs are one task, which is told of the bytes that come.
+pub fn part(ctx: &Context, wanted: &Wanted, whole: Option<&Task>) -> Result<PathBuf> {
     let mut failures = Failures::new(&wanted.name);
     let found = match local(ctx, wanted, &mut failures)? {
         Some(path) => Some(path),
-        None => remote(ctx, wanted, &mut failures)?,
+        None => remote(ctx, wanted, whole, &mut failures)?,
     };
     match found {
         Some(path) => {
@@ -86,8 +92,13 @@ pub fn answers(ctx: &Context, url: &str, size: u64) -> Result<(), Silence> {
     }
 }
 
-/// The blob from the network.
-pub fn remote(ctx: &Context, wanted: &Wanted, failures: &mut Failures) -> Result<Option<PathBuf>> {
+/// The blob from the network; a task of its own unless it is part of a whole.
+pub fn remote(
+    ctx: &Context,
+    wanted: &Wanted,
+    whole: Option<&Task>,
+    failures: &mut Failures,
+) -> Result<Option<PathBuf>> {
     if unasked(ctx, wanted, failures) {
         return Ok(None);
     }
@@ -97,7 +108,7 @@ pub fn remote(ctx: &Context, wanted: &Wanted, failures: &mut Failures) -> Result
         return Ok(Some(path));
     }
     let partial = ctx.store.partial(&wanted.sha256);
-    let mut transfer = transfer::Transfer::new(ctx, wanted, &partial);
+    let mut transfer = transfer::Transfer::new(ctx, wanted, whole, &partial);
     for url in &wanted.urls {
         match transfer.from(url).map_err(|error| ctx.store.explain(error))? {
             Ok(()) => {

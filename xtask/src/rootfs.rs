@@ -10,6 +10,7 @@ use crate::download;
 use crate::fault::Fault;
 use crate::interrupt;
 use crate::parallel;
+use crate::report::Task;
 use crate::store::Stored;
 use crate::toolchain::{Deb, Toolchain};
 use anyhow::{Context as _, Result};
@@ -52,23 +53,30 @@ pub fn obtain(ctx: &Context, toolchain: &Toolchain) -> Result<Stored> {
 
 /// Every .deb of the lock in the store, in the lock's order; each has the locked hash.
 pub fn fetch(ctx: &Context, toolchain: &Toolchain) -> Result<Vec<PathBuf>> {
+    let missing: Vec<u64> =
+        toolchain.debs.iter().filter(|deb| ctx.store.blob(&deb.sha256).is_none()).map(|deb| deb.size).collect();
+    let what = format!("{} packages of toolchain {}", missing.len(), toolchain.name);
+    let task = (!missing.is_empty()).then(|| ctx.report.begin("download", &what, Some(missing.iter().sum())));
     let found: Mutex<BTreeMap<usize, PathBuf>> = Mutex::default();
     parallel::each(LINES, toolchain.debs.len(), &|at| {
-        let path = fetch_one(ctx, toolchain, &toolchain.debs[at])?;
+        let path = fetch_one(ctx, toolchain, &toolchain.debs[at], task.as_ref())?;
         found.lock().unwrap_or_else(PoisonError::into_inner).insert(at, path);
         Ok(())
     })?;
+    if let Some(task) = task {
+        task.done(&format!("{:.1} MiB", missing.iter().sum::<u64>() as f64 / f64::from(1 << 20)));
+    }
     Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
 }
 
-fn fetch_one(ctx: &Context, toolchain: &Toolchain, deb: &Deb) -> Result<PathBuf> {
+fn fetch_one(ctx: &Context, toolchain: &Toolchain, deb: &Deb, whole: Option<&Task>) -> Result<PathBuf> {
     let wanted = download::Wanted {
         name: deb.file().to_owned(),
         sha256: deb.sha256.clone(),
         size: deb.size,
         urls: debian::urls(&ctx.net, &toolchain.snapshot, &deb.path),
     };
-    download::blob(ctx, &wanted).map_err(|error| match error.downcast::<Fault>() {
+    download::part(ctx, &wanted, whole).map_err(|error| match error.downcast::<Fault>() {
         Ok(Fault { exit, what, cure }) => {
             let what =
                 format!("package {} {} of toolchain {} ({}): {what}", deb.name, deb.version, toolchain.name, deb.path);

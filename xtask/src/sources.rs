@@ -164,7 +164,7 @@ fn far(
     for place in places {
         match place {
             Place::Tarball(wanted) => {
-                if let Some(tarball) = download::remote(ctx, wanted, failures)? {
+                if let Some(tarball) = download::remote(ctx, wanted, None, failures)? {
                     unpack(ctx, what, source, wanted, &tarball, into)?;
                     return Ok(true);
                 }

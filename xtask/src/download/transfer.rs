@@ -22,7 +22,10 @@ pub struct Transfer<'a> {
     ctx: &'a Context,
     wanted: &'a Wanted,
     partial: &'a Path,
-    task: Task,
+    /// The task of this transfer alone.
+    own: Option<Task>,
+    /// The task that this transfer is part of.
+    whole: Option<&'a Task>,
     /// How far the report has been told that it went.
     shown: u64,
 }
@@ -39,13 +42,15 @@ enum End {
 }
 
 impl<'a> Transfer<'a> {
-    pub fn new(ctx: &'a Context, wanted: &'a Wanted, partial: &'a Path) -> Transfer<'a> {
-        let task = ctx.report.begin("download", &wanted.name, Some(wanted.size));
-        Transfer { ctx, wanted, partial, task, shown: 0 }
+    pub fn new(ctx: &'a Context, wanted: &'a Wanted, whole: Option<&'a Task>, partial: &'a Path) -> Transfer<'a> {
+        let own = whole.is_none().then(|| ctx.report.begin("download", &wanted.name, Some(wanted.size)));
+        Transfer { ctx, wanted, partial, own, whole, shown: 0 }
     }
 
     pub fn done(self) {
-        self.task.done(&format!("{} bytes", self.wanted.size));
+        if let Some(task) = self.own {
+            task.done(&format!("{} bytes", self.wanted.size));
+        }
     }
 
     /// Completes the partial file from one address. The outer error is one of this machine, the inner one of the address.
@@ -197,7 +202,9 @@ impl<'a> Transfer<'a> {
     }
 
     fn show(&mut self, at: u64) {
-        self.task.advance(at.saturating_sub(self.shown));
+        for task in self.own.iter().chain(self.whole) {
+            task.advance(at.saturating_sub(self.shown));
+        }
         self.shown = self.shown.max(at);
     }
 
