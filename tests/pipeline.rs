@@ -3,7 +3,7 @@
 
 use crate::support::http::Server;
 use crate::support::run::{Answer, run};
-use crate::support::{cases, expect, root, sandbox_root, scratch};
+use crate::support::{cases, context, expect, root, sandbox_root, scratch};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use xtask::digest::Hash;
@@ -201,6 +201,28 @@ fn what_goes_wrong_is_answered_as_written_down() {
         let line = fs_err::read_to_string(&case).unwrap();
         let text = fixture.run(&line).text(line.trim()).replace(&fixture.server.base(), "[SERVER]");
         expect::golden(&case.with_extension("txt"), &timeless(&text));
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a disk of a few megabytes is had in a namespace only")]
+fn a_full_disk_is_named_with_its_cure_and_loses_nothing() {
+    let fixture = Fixture::new();
+    let store = fixture.checkout().join("small");
+    fs_err::create_dir(&store).unwrap();
+    let elsewhere = scratch();
+    let bubblewrap = xtask::sandbox::bubblewrap(&context(elsewhere.path())).unwrap();
+    let mut command = std::process::Command::new(&bubblewrap[0]);
+    command.args(&bubblewrap[1..]).args(["--dev-bind", "/", "/", "--size", "4000000", "--tmpfs"]).arg(&store);
+    // The second run, in the same namespace, finds what the first one had finished.
+    let script = "\"$0\" fetch tiny --store \"$1\"; echo \"exit $?\"; \"$0\" store verify --store \"$1\"";
+    command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_xtask")]).arg(&store).current_dir(fixture.checkout());
+    command.env("XENWRIGHT_DEBIAN_MIRROR", fixture.server.base());
+    let output = command.output().unwrap();
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("exit 1") && output.status.success(), "{said}{complained}");
+    for part in ["No space left on device", "free some space", "store gc", "--store DIR"] {
+        assert!(complained.contains(part), "`{part}` is not in: {complained}");
     }
 }
 
