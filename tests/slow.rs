@@ -1,7 +1,7 @@
 //! The real thing: Xen built from an empty store, both series laid over each other, and their programs started there. Runs with
 //! `cargo xtask test --slow` and takes the machine for the better part of an hour; asks a Debian mirror.
 
-use crate::support::root;
+use crate::support::{expect, root};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,42 @@ fn xen_is_built_from_an_empty_store_and_audited_clean() {
         }
         let audit: Value = serde_json::from_slice(&fs_err::read(out.join("audit.json")).unwrap()).unwrap();
         assert_eq!(audit["findings"].as_array().map(Vec::len), Some(0), "{stem}: {}", audit["findings"]);
+        let manifest: Value = serde_json::from_slice(&fs_err::read(out.join("manifest.json")).unwrap()).unwrap();
+        let golden = root().join("tests/golden").join(stem);
+        expect::golden(&golden.join("files.txt"), &files(&manifest));
+        expect::golden(&golden.join("elf.txt"), &linkage(&audit));
     }
+}
+
+/// What is shipped: mode, step, package and path of every file, and where links point.
+fn files(manifest: &Value) -> String {
+    let mut text = String::new();
+    for entry in manifest["entries"].as_array().unwrap().iter().filter(|entry| entry["kind"] != "directory") {
+        let word = |key: &str| entry[key].as_str().unwrap_or("-").to_owned();
+        text += &format!("{} {} {} {}", word("mode"), word("step"), word("package"), word("path"));
+        if let Some(target) = entry["target"].as_str() {
+            text += &format!(" -> {target}");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// How what is shipped finds what it needs: SONAME, NEEDED and RUNPATH of every file that is linked dynamically.
+fn linkage(audit: &Value) -> String {
+    let mut text = String::new();
+    for (path, elf) in audit["elf"].as_object().unwrap() {
+        let words =
+            |key: &str| -> Vec<&str> { elf[key].as_array().unwrap().iter().filter_map(Value::as_str).collect() };
+        let (needed, runpath) = (words("needed"), words("runpath"));
+        if needed.is_empty() {
+            continue;
+        }
+        let soname = elf["soname"].as_str().map(|soname| format!(" is {soname}")).unwrap_or_default();
+        let runpath = if runpath.is_empty() { String::new() } else { format!(" in {}", runpath.join(":")) };
+        text += &format!("{path}{soname}\n  needs {}{runpath}\n", needed.join(" "));
+    }
+    text
 }
 
 #[test]
