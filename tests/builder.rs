@@ -3,7 +3,7 @@
 use crate::support::{context, expect, root, sandbox_root, scratch};
 use fs_err as fs;
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -89,6 +89,11 @@ files = ["**"]
             root: &|| {
                 self.ctx.store.tree_or_make(&toolchain(), "toolchain tiny", |root| {
                     sandbox_root::make(root);
+                    for name in ["gcc", "ccache"] {
+                        let program = root.join("usr/bin").join(name);
+                        fs::write(&program, format!("#!/bin/sh\necho \"{name} $*\"\n"))?;
+                        fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+                    }
                     Ok(())
                 })
             },
@@ -272,6 +277,25 @@ for fd in ${fds%,*} ${fds#*,}; do stat -L -c %F /proc/self/fd/$fd >>"$OUT/kind";
         .unwrap();
     assert_eq!(read(&staged, "only", "flags"), "-j --jobserver-auth=N,N\n");
     assert_eq!(read(&staged, "only", "kind"), "fifo\nfifo\n");
+}
+
+#[test]
+fn only_what_makes_an_object_goes_through_the_compile_cache() {
+    let mut world = World::new();
+    world.ctx.ccache = true;
+    let steps = r#"
+[step.only]
+source = "hello"
+run = """
+gcc -O2 -c say.c -o say.o >"$OUT/compiles"
+gcc -S -o /dev/null -x c /dev/null >"$OUT/asks"
+gcc -print-file-name='a  b' >"$OUT/names"
+"""
+"#;
+    let staged = world.build(steps).unwrap();
+    assert_eq!(read(&staged, "only", "compiles"), "ccache /usr/bin/gcc -O2 -c say.c -o say.o\n");
+    assert_eq!(read(&staged, "only", "asks"), "gcc -S -o /dev/null -x c /dev/null\n");
+    assert_eq!(read(&staged, "only", "names"), "gcc -print-file-name=a  b\n");
 }
 
 /// Two steps that meet in the compile cache's folder, the only one that steps share.

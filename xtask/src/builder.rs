@@ -4,6 +4,7 @@
 //! what it needs at `/in/<step>`, its script at `/in/.script` and, if it configures a kernel, the wanted options at `/in/.kconfig`. What
 //! the script itself does is no concern of this module.
 
+mod ccache;
 mod failure;
 mod hand;
 mod kconfig;

@@ -2,8 +2,8 @@
 
 use super::Materials;
 use super::failure::Failure;
-use super::kconfig;
 use super::pool::{Children, Ended};
+use super::{ccache, kconfig};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::filter::Filter;
@@ -25,9 +25,6 @@ use std::time::Instant;
 /// Where a step finds its script and the options it should set.
 pub const SCRIPT: &str = "/in/.script";
 const KCONFIG: &str = "/in/.kconfig";
-
-/// More than a Xen build with all its variants needs; the cache itself keeps below it.
-const CCACHE_BYTES: &str = "5G";
 
 /// A step that has to run, with all it needs.
 pub struct Job<'a> {
@@ -68,7 +65,7 @@ impl Job<'_> {
         Ok(Ended::Made(stored, cost))
     }
 
-    /// Fills the step's folder: `build`, `script` and `kconfig`.
+    /// Fills the step's folder: `build`, `script`, `kconfig` and `ccache`.
     pub fn prepare(&self, folder: &Path) -> Result<()> {
         let Planned { name, step, script, .. } = self.planned;
         let source = &self.materials.sources[&step.source];
@@ -79,7 +76,7 @@ impl Job<'_> {
         if let Some(kconfig) = &step.kconfig {
             fs::write(folder.join("kconfig"), kconfig::fragment(&kconfig.options))?;
         }
-        Ok(())
+        ccache::wrap(&self.materials.root.path, &folder.join("ccache"))
     }
 
     /// The sandbox over a prepared folder, with `out` as `/out`.
@@ -95,8 +92,9 @@ impl Job<'_> {
             env.insert("KCONFIG".to_owned(), KCONFIG.to_owned());
         }
         if self.ctx.ccache {
-            writable.push((self.ctx.store.ccache(), "/ccache".to_owned()));
-            env.extend(ccache(self.materials.root.key.as_str()));
+            writable.push((self.ctx.store.ccache(), ccache::CACHE.to_owned()));
+            readonly.push((folder.join("ccache"), ccache::COMPILERS.to_owned()));
+            env.extend(ccache::env(self.materials.root.key.as_str()));
         }
         let root = self.materials.root.path.clone();
         Ok(Sandbox { root, writable, readonly, env, cwd: "/build".to_owned(), interactive: false })
@@ -157,22 +155,6 @@ fn share(jobserver: &Client, command: &mut Command) {
     if let Some(descriptors) = descriptors {
         command.env("MAKEFLAGS", format!("-j --jobserver-auth={descriptors}"));
     }
-}
-
-/// The compile cache's settings (ccache(1)). The key of the root stands for the compiler, so that it is not read at each call; the depend mode takes
-/// the compiler's own list of headers instead of preprocessing twice.
-fn ccache(root: &str) -> BTreeMap<String, String> {
-    [
-        ("PATH", "/usr/lib/ccache-links:/usr/sbin:/usr/bin"),
-        ("CCACHE_DIR", "/ccache"),
-        ("CCACHE_TEMPDIR", "/ccache/tmp"),
-        ("CCACHE_MAXSIZE", CCACHE_BYTES),
-        ("CCACHE_COMPILERCHECK", &format!("string:{root}")),
-        ("CCACHE_DEPEND", "1"),
-        ("CCACHE_NOCOMPRESS", "1"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
 }
 
 /// Waits for a child and reaps it. `gone` is called when it has ended and its number is still its own.
