@@ -70,11 +70,11 @@ fn enter(job: &Job, folder: &Path, state: &str) -> Result<ExitStatus> {
     if let Ok(terminal) = std::env::var("TERM") {
         sandbox.env.insert("TERM".to_owned(), terminal);
     }
+    let words: &[&str] = if bash { &["/bin/bash", "--norc", "--noprofile", "-i"] } else { &["/bin/sh", "-i"] };
+    let mut command = sandbox.command(ctx, words)?;
     ctx.report.note(&format!(
         "step {name} of {}: /build is {state}, $OUT is /out, what it needs is in /in\nrun its script with: sh -eux /in/.script",
         job.plan.recipe
     ));
-    let words: &[&str] = if bash { &["/bin/bash", "--norc", "--noprofile", "-i"] } else { &["/bin/sh", "-i"] };
-    let mut command = sandbox.command(ctx, words)?;
     command.status().with_context(|| format!("starting the sandbox of step {name}"))
 }
