@@ -9,7 +9,8 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use xtask::audit::{self, Offer, RULES, Verdict, coinstall};
+use xtask::audit::coinstall::{self, Side};
+use xtask::audit::{self, Facts, Offer, RULES, Verdict};
 use xtask::digest::Hash;
 use xtask::inspection;
 use xtask::recipe::Recipe;
@@ -141,15 +142,19 @@ fn host_recipe(edits: &[Edit]) -> Recipe {
     recipe
 }
 
-fn judge(case: &Case) -> (Verdict, String) {
+fn facts(case: &Case) -> Facts {
     let folder = scratch();
     copy(clean(), folder.path());
     case.apply(folder.path());
-    let recipe = host_recipe(&case.recipe);
     let manifest = Manifest::of(folder.path()).unwrap();
     let owners = manifest.entries.iter().filter(|entry| !matches!(entry.kind, Kind::Directory { .. }));
     let owners = owners.map(|entry| (entry.path.clone(), "tools".to_owned())).collect();
-    let facts = inspection::facts_of(folder.path(), &manifest, &owners, &places()).unwrap();
+    inspection::facts_of(folder.path(), &manifest, &owners, &places()).unwrap()
+}
+
+fn judge(case: &Case) -> (Verdict, String) {
+    let recipe = host_recipe(&case.recipe);
+    let facts = facts(case);
     let verdict = audit::audit(&recipe, &facts, &offer(&recipe, &case.offer)).unwrap();
     let json = verdict.json(&recipe, &facts);
     (verdict, json)
@@ -268,6 +273,51 @@ fn two_series_may_differ_only_where_both_say_so() {
         ]
     );
     assert!(found(&strict)[0].starts_with("etc/xl.conf: xen-4.17.5+72 has a file (sha256 "), "one side is not enough");
+}
+
+/// A newer Xen whose common library lost a version that the older one's programs ask for.
+const LOSSY: &str = r#"
+recipe = [{ find = "4.17.5+72", put = "4.20.3+127" }, { find = "4.17", put = "4.20" }]
+remove = ["usr/lib/xen-4.17/sbin/xl", "usr/lib/xen-4.17/lib/xenfsimage/fat/fsimage.so"]
+
+[[elf]]
+path = "usr/lib/public/libxencall.so.1.3"
+shape = "library"
+source = "int xencall_open(void) { return 1; }"
+flags = ["-Wl,-soname,libxencall.so.1"]
+versions = "VERS_1.0 { global: xencall_open; local: *; };"
+"#;
+
+#[test]
+fn the_higher_versions_libraries_serve_the_lower_ones_programs() {
+    let found = |other: &str| -> Vec<String> {
+        let (old, new): (Case, Case) = (toml::from_str("").unwrap(), toml::from_str(other).unwrap());
+        let (old_recipe, new_recipe) = (host_recipe(&old.recipe), host_recipe(&new.recipe));
+        let (old_facts, new_facts) = (facts(&old), facts(&new));
+        let offer = offer(&old_recipe, &BTreeMap::new());
+        let old = Side { recipe: &old_recipe, facts: &old_facts, offer: &offer };
+        let new = Side { recipe: &new_recipe, facts: &new_facts, offer: &offer };
+        let findings = coinstall::libraries(old, new);
+        assert_eq!(findings, coinstall::libraries(new, old), "the order of the two says nothing");
+        findings.iter().map(|finding| format!("{}: {}", finding.path, finding.message)).collect()
+    };
+    let lost = found(LOSSY);
+    assert_eq!(
+        lost,
+        ["usr/lib/xen-4.17/sbin/xl: xen-4.17.5+72, beside xen-4.20.3+127: asks libxencall.so.1 for VERS_1.3, which \
+          usr/lib/public/libxencall.so.1.3 does not define"]
+    );
+    let kept = LOSSY.split("[[elf]]").next().unwrap();
+    assert_eq!(found(kept), [""; 0]);
+}
+
+#[test]
+fn a_name_that_is_no_text_does_not_get_as_far_as_the_audit() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = scratch();
+    fs_err::write(folder.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9")), "x").unwrap();
+    let error = Manifest::of(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("not UTF-8"), "{error}");
 }
 
 #[test]

@@ -72,20 +72,21 @@ pub fn relocate(ctx: &Context, recipe: &Recipe, staged: &Staged, work: &Path) ->
 /// The same from layers that are at hand. Each file is checked against its layer's manifest while it is copied.
 pub fn lay_over(recipe: &Recipe, layers: &[Layer], work: &Path) -> Result<Relocated> {
     let leaves = overlay::overlay(recipe, layers, DISPATCHER_SCRIPT)?;
-    let manifest = manifest(&leaves);
+    let manifest = manifest(&leaves, &overlay::folder_modes(layers));
     write(layers, &leaves, &manifest, work, recipe.epoch).with_context(|| format!("relocating {}", recipe.stem()))?;
     let owners = leaves.into_iter().map(|(path, leaf)| (path, leaf.step)).collect();
     Ok(Relocated { path: work.to_owned(), manifest, owners })
 }
 
 /// The leaves and the folders above them, in byte order.
-fn manifest(leaves: &Leaves) -> Manifest {
+fn manifest(leaves: &Leaves, modes: &BTreeMap<&str, u32>) -> Manifest {
     let mut entries: BTreeMap<&str, Kind> = BTreeMap::new();
     for (path, leaf) in leaves {
         entries.insert(path, leaf.kind.clone());
         let mut folder = links::parent(path);
         while !folder.is_empty() {
-            entries.entry(folder).or_insert(Kind::Directory { mode: 0o755 });
+            let mode = modes.get(folder).copied().unwrap_or(0o755);
+            entries.entry(folder).or_insert(Kind::Directory { mode });
             folder = links::parent(folder);
         }
     }

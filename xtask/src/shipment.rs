@@ -3,7 +3,7 @@
 //!
 //! A tree that the audit refuses is an error and never reaches `--out`; it is kept in the store's `failed` folder for a look.
 
-use crate::audit::{self, Facts, RULES, Verdict};
+use crate::audit::{self, Facts, Offer, RULES, Verdict};
 use crate::builder::Staged;
 use crate::context::Context;
 use crate::digest::{Hash, Key, KeyBuilder};
@@ -87,7 +87,7 @@ pub fn ship(ctx: &Context, recipe: &Recipe, key: &Key, staged: &Staged, root: &P
 fn make(ctx: &Context, recipe: &Recipe, making: &Making, staged: &Staged, root: &Path) -> Result<Verdict> {
     let work = making.folder().join("tree");
     fs::create_dir(&work)?;
-    let Inspected { tree, facts, verdict } = inspect(ctx, recipe, staged, root, &work)?;
+    let Inspected { tree, facts, verdict, .. } = inspect(ctx, recipe, staged, root, &work)?;
     let task = ctx.report.begin("pack", &package::tarball_name(recipe), None);
     package::pack(recipe, &tree, &verdict.json(recipe, &facts), making.root())?;
     let size = fs::metadata(making.root().join(package::tarball_name(recipe)))?.len();
@@ -95,10 +95,11 @@ fn make(ctx: &Context, recipe: &Recipe, making: &Making, staged: &Staged, root: 
     Ok(verdict)
 }
 
-/// A relocated tree, what was seen in it, and what the audit says of that.
+/// A relocated tree, what was seen in it, what the distribution offers to it, and what the audit says of that.
 pub struct Inspected {
     pub tree: Relocated,
     pub facts: Facts,
+    pub offer: Offer,
     pub verdict: Verdict,
 }
 
@@ -114,7 +115,7 @@ pub fn inspect(ctx: &Context, recipe: &Recipe, staged: &Staged, root: &Path, wor
     let offer = inspection::offer(root, &triplet, &recipe.relocate.outside)?;
     let verdict = audit::audit(recipe, &facts, &offer)?;
     task.done(&format!("{} findings, {} allowed", verdict.findings.len(), verdict.allowed.len()));
-    Ok(Inspected { tree, facts, verdict })
+    Ok(Inspected { tree, facts, offer, verdict })
 }
 
 /// The folders that no file may mention: what a step sees, and where this machine has the store and the checkout. Those two cannot

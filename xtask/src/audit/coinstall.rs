@@ -1,6 +1,6 @@
-//! Whether two relocated trees can be laid over each other. Pure: two recipes and manifests in, findings out.
+//! Whether two relocated trees can be laid over each other. Pure: two recipes and what is known of their trees in, findings out.
 
-use super::Finding;
+use super::{Facts, Finding, Findings, Offer, linkage};
 use crate::filter::Filter;
 use crate::recipe::Recipe;
 use crate::tree::{Kind, Manifest};
@@ -29,6 +29,32 @@ pub fn check(a: (&Recipe, &Manifest), b: (&Recipe, &Manifest)) -> Result<Vec<Fin
     }
     findings.sort();
     Ok(findings)
+}
+
+/// A tree with what the audit saw in it, and what its toolchain's distribution offers.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    pub recipe: &'a Recipe,
+    pub facts: &'a Facts,
+    pub offer: &'a Offer,
+}
+
+/// In the root that holds both, the higher version's common libraries serve the other's programs as well: everyone must still find
+/// every library that it needs, with every version that it asks for.
+pub fn libraries(a: Side, b: Side) -> Vec<Finding> {
+    let (low, high) = if a.recipe.version <= b.recipe.version { (a, b) } else { (b, a) };
+    let mut both = low.facts.clone();
+    both.entries.extend(high.facts.entries.clone());
+    let mut findings = Findings::new();
+    for (side, other) in [(low, high), (high, low)] {
+        let found = linkage::needs(side.recipe, side.facts, &both, side.offer).into_iter().map(|finding| {
+            let message = format!("{}, beside {}: {}", side.recipe.stem(), other.recipe.stem(), finding.message);
+            Finding::new("co-installation", &finding.path, message)
+        });
+        findings.extend(found);
+    }
+    findings.sort();
+    findings
 }
 
 /// What tells the two apart, without what they share.

@@ -21,24 +21,31 @@ struct Laws<'a> {
     public: &'a str,
 }
 
+impl<'a> Laws<'a> {
+    fn new(recipe: &'a Recipe, facts: &'a Facts, offer: &'a Offer) -> Laws<'a> {
+        let private = below_root(&recipe.relocate.private);
+        let public = below_root(&recipe.relocate.public_libdir);
+        Laws { recipe, facts, offer, private, private_lib: join(private, "lib"), public }
+    }
+}
+
 pub fn check(recipe: &Recipe, facts: &Facts, offer: &Offer, findings: &mut Findings) {
-    let private = below_root(&recipe.relocate.private);
-    let private_lib = join(private, "lib");
-    let public = below_root(&recipe.relocate.public_libdir);
-    let laws = Laws { recipe, facts, offer, private, private_lib, public };
+    let laws = Laws::new(recipe, facts, offer);
     let abi = Abi::of(recipe.architecture);
-    for (path, elf) in facts.elves() {
-        if Nature::of(path, elf, private) != Nature::Userland {
-            continue;
-        }
+    for (path, elf) in laws.userland(facts) {
         findings.extend(machine(path, elf, &abi));
         findings.extend(laws.interpreter(path, elf, &abi));
         laws.search_path(path, elf, findings);
         laws.soname(path, elf, findings);
-        for name in &elf.needed {
-            findings.extend(laws.needed(path, elf, name));
-        }
+        findings.extend(elf.needed.iter().filter_map(|name| laws.needed(path, elf, name)));
     }
+}
+
+/// What the files of one tree miss when their libraries are looked for in `root`, which holds more than that tree.
+pub fn needs(recipe: &Recipe, own: &Facts, root: &Facts, offer: &Offer) -> Findings {
+    let laws = Laws::new(recipe, root, offer);
+    let needed = laws.userland(own).flat_map(|(path, elf)| elf.needed.iter().map(move |name| (path, elf, name)));
+    needed.filter_map(|(path, elf, name)| laws.needed(path, elf, name)).collect()
 }
 
 fn machine(path: &str, elf: &Elf, abi: &Abi) -> Option<Finding> {
@@ -60,6 +67,10 @@ fn stem(name: &str) -> &str {
 }
 
 impl Laws<'_> {
+    fn userland<'f>(&self, facts: &'f Facts) -> impl Iterator<Item = (&'f str, &'f Elf)> {
+        facts.elves().filter(|(path, elf)| Nature::of(path, elf, self.private) == Nature::Userland)
+    }
+
     fn is_unstable(&self, name: &str) -> bool {
         let series = format!(".so.{}", self.recipe.series);
         self.recipe.relocate.unstable.iter().any(|unstable| unstable == stem(name)) || name.ends_with(&series)

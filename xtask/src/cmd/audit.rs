@@ -1,7 +1,8 @@
 //! `audit`: all findings on a recipe's relocated tree, and on laying it over another recipe's. Steps that the store lacks are built.
 
 use super::build;
-use crate::audit::{Finding, coinstall};
+use crate::audit::Finding;
+use crate::audit::coinstall::{self, Side};
 use crate::cli;
 use crate::context::Context;
 use crate::fault::Fault;
@@ -22,8 +23,9 @@ pub fn run(args: &cli::Audit, report: &Report) -> Result<()> {
     let (mut text, mut value) = shown(&job, &inspected);
     if let Some(other) = other {
         let (beside, _work) = inspect(&ctx, &other)?;
-        let findings =
+        let mut findings =
             coinstall::check((&job.recipe, inspected.tree.manifest()), (&other.recipe, beside.tree.manifest()))?;
+        findings.extend(coinstall::libraries(side(&job, &inspected), side(&other, &beside)));
         count += beside.verdict.findings.len() + findings.len();
         let (other_text, other_value) = shown(&other, &beside);
         text += &other_text;
@@ -44,6 +46,10 @@ fn inspect(ctx: &Context, job: &Job) -> Result<(Inspected, Work)> {
     let work = ctx.store.work("audit")?;
     let inspected = shipment::inspect(ctx, &job.recipe, &staged, &root.path, work.path())?;
     Ok((inspected, work))
+}
+
+fn side<'a>(job: &'a Job, inspected: &'a Inspected) -> Side<'a> {
+    Side { recipe: &job.recipe, facts: &inspected.facts, offer: &inspected.offer }
 }
 
 fn shown(job: &Job, inspected: &Inspected) -> (String, Value) {

@@ -52,6 +52,11 @@ pub(super) fn overlay(recipe: &Recipe, layers: &[Layer], dispatcher: &[u8]) -> R
     dispatch(&recipe.relocate, &mut leaves, dispatcher, &mut wrong)?;
     check_providers(recipe, &leaves, &mut wrong);
     check_folders(&leaves, &mut wrong);
+    // A folder that one step left empty and another one filled is everyone's.
+    let filled =
+        |path: &String| leaves.range(format!("{path}/")..).next().is_some_and(|(other, _)| within(other, path));
+    let folders: Vec<String> = leaves.keys().filter(|path| filled(path)).cloned().collect();
+    leaves.retain(|path, _| folders.binary_search(path).is_err());
     if wrong.is_empty() {
         return Ok(leaves);
     }
@@ -80,7 +85,20 @@ fn normal_mode(kind: &Kind) -> Kind {
     }
 }
 
+/// The modes of all staged folders: private where every step that made one kept it so.
+pub(super) fn folder_modes(layers: &[Layer]) -> BTreeMap<&str, u32> {
+    let mut modes = BTreeMap::new();
+    for entry in layers.iter().flat_map(|layer| &layer.manifest.entries) {
+        if let Kind::Directory { mode } = normal_mode(&entry.kind) {
+            let known = modes.entry(entry.path.as_str()).or_insert(mode);
+            *known = mode.max(*known);
+        }
+    }
+    modes
+}
+
 fn lay(layers: &[Layer], wrong: &mut Vec<String>) -> Leaves {
+    let modes = folder_modes(layers);
     let mut leaves = Leaves::new();
     for (index, layer) in layers.iter().enumerate() {
         let entries = &layer.manifest.entries;
@@ -93,7 +111,11 @@ fn lay(layers: &[Layer], wrong: &mut Vec<String>) -> Leaves {
                 Kind::File { .. } => Content::Staged { layer: index, path: entry.path.clone() },
                 _ => Content::Nothing,
             };
-            let leaf = Leaf { kind: normal_mode(&entry.kind), step: layer.step.clone(), content };
+            let kind = match entry.kind {
+                Kind::Directory { .. } => Kind::Directory { mode: modes[entry.path.as_str()] },
+                _ => normal_mode(&entry.kind),
+            };
+            let leaf = Leaf { kind, step: layer.step.clone(), content };
             place(&mut leaves, entry.path.clone(), leaf, wrong);
         }
     }
