@@ -12,6 +12,7 @@ use crate::recipe::Step;
 use crate::sandbox::Sandbox;
 use crate::store::{Begin, Cost, Making, Stored};
 use crate::tree::{self, Times};
+use crate::usage;
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 use jobserver::Client;
@@ -161,16 +162,7 @@ fn share(jobserver: &Client, command: &mut Command) {
 pub fn wait(child: &mut Child, gone: impl FnOnce()) -> Result<(ExitStatus, u64)> {
     let pid = Pid::from_child(child);
     rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT))?;
-    let cpu_ms = cpu_ms(pid).unwrap_or(0);
+    let cpu_ms = usage::of_ended(pid).unwrap_or(0);
     gone();
     Ok((child.wait()?, cpu_ms))
-}
-
-/// Processor time of an ended child and all its children, in milliseconds, read before it is reaped: proc(5), fields 14 to 17 of `stat`.
-fn cpu_ms(pid: Pid) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    // The second field is the program's name in parentheses and may hold anything.
-    let fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let ticks: u64 = fields.skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Some(ticks * 1000 / rustix::param::clock_ticks_per_second())
 }
