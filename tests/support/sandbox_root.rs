@@ -12,7 +12,8 @@ const TOOLS: [&str; 18] = [
     "sleep", "stat", "touch",
 ];
 
-/// Fills `root`: `/usr/bin` with `sh` and the tools, `/usr/lib*` with their libraries, `/bin` and `/lib*` as links, accounts in `/etc`.
+/// Fills `root`: `/usr/bin` with `sh` and the tools, `/usr/lib*` with their libraries, `/bin` and `/lib*` as links,
+/// accounts in `/etc`.
 pub fn make(root: &Path) {
     for folder in ["usr/bin", "usr/lib", "usr/lib64", "etc"] {
         fs_err::create_dir_all(root.join(folder)).unwrap();

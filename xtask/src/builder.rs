@@ -1,8 +1,8 @@
 //! Walks the plan: reuses what the store has, runs the rest side by side under one jobserver, and yields the staged outputs.
 //!
-//! A step sees its filtered, patched source at `/build` (writable, every time at the epoch), an empty `/out` that becomes its output,
-//! what it needs at `/in/<step>`, its script at `/in/.script` and, if it configures a kernel, the wanted options at `/in/.kconfig`. What
-//! the script itself does is no concern of this module.
+//! A step sees its filtered, patched source at `/build` (writable, every time at the epoch), an empty `/out` that becomes
+//! its output, what it needs at `/in/<step>`, its script at `/in/.script` and, if it configures a kernel, the wanted
+//! options at `/in/.kconfig`. What the script itself does is no concern of this module.
 
 mod ccache;
 mod failure;

@@ -67,8 +67,8 @@ impl Sandbox {
     fn arguments(&self) -> Result<Vec<OsString>> {
         let mut arguments = isolation();
         if !self.interactive {
-            // Without a session of its own a step could type into the user's terminal (TIOCSTI). As the first process of its namespace it is
-            // bubblewrap's own child, which is waited for: its processor time is counted.
+            // Without a session of its own a step could type into the user's terminal (TIOCSTI). As the first process of
+            // its namespace it is bubblewrap's own child, which is waited for: its processor time is counted.
             arguments.extend(["--new-session", "--as-pid-1"].map(OsString::from));
         }
         let mut mount = |words: &[&dyn AsRef<std::ffi::OsStr>]| {

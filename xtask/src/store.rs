@@ -157,8 +157,8 @@ impl Store {
         lock::exclusive(&self.blob_lock(hash), waiting).map_err(|error| self.explain(error))
     }
 
-    /// Makes `partial`, a file on the store's file system, the blob of this hash and size. Its bytes are checked here, whatever the
-    /// caller has checked; a file with wrong bytes is removed, so that nobody resumes it.
+    /// Makes `partial`, a file on the store's file system, the blob of this hash and size. Its bytes are checked here,
+    /// whatever the caller has checked; a file with wrong bytes is removed, so that nobody resumes it.
     pub fn keep_blob(&self, partial: &Path, hash: &Hash, size: u64) -> Result<PathBuf> {
         let (found, found_size) =
             hash_reader(fs::File::open(partial)?).with_context(|| format!("reading {}", partial.display()))?;
@@ -186,8 +186,8 @@ impl Store {
         Ok(Some(self.stored(key, record.manifest)))
     }
 
-    /// The tree under this key, made by `make` in an empty folder when it is not there, and checked when it is. A failed `make` leaves
-    /// nothing behind. `what` names the object in messages.
+    /// The tree under this key, made by `make` in an empty folder when it is not there, and checked when it is. A failed
+    /// `make` leaves nothing behind. `what` names the object in messages.
     pub fn tree_or_make(&self, key: &Key, what: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Stored> {
         match self.begin(key, what)? {
             Begin::Found(stored) => self.check(&stored).map(|()| stored),

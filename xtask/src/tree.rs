@@ -187,8 +187,9 @@ fn hash_file(path: &PathBuf) -> Result<(Hash, u64)> {
 
 /// How a tree looked when it was finished, read without opening a file: the count of its entries and the newest change of any.
 ///
-/// Linux moves an inode's change time (ctime) forward whenever its bytes, its mode or its times are written, and offers no call to set it
-/// (inode(7)), so an equal seal means an untouched tree. A different one means only that the tree must be read again.
+/// Linux moves an inode's change time (ctime) forward whenever its bytes, its mode or its times are written, and offers no
+/// call to set it (inode(7)), so an equal seal means an untouched tree. A different one means only that the tree must be
+/// read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seal {
     pub entries: u64,

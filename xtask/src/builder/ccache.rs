@@ -15,8 +15,9 @@ pub const COMPILERS: &str = "/in/.ccache";
 /// More than a Xen build with all its variants needs; the cache itself keeps below it.
 const BYTES: &str = "5G";
 
-/// Runs a compiler by its own path, through the cache where there is an object to be had. A Xen build asks its compiler some 1500 questions
-/// (`cc-option`: `gcc -S -o /dev/null -x c /dev/null`), and the cache took 26 ms instead of 8 to find that it can do nothing for them.
+/// Runs a compiler by its own path, through the cache where there is an object to be had. A Xen build asks its compiler
+/// some 1500 questions (`cc-option`: `gcc -S -o /dev/null -x c /dev/null`), and the cache took 26 ms instead of 8 to find
+/// that it can do nothing for them.
 const WRAPPER: &str = r#"#!/bin/sh
 case " $* " in
 */dev/null*) ;;
@@ -25,8 +26,9 @@ esac
 exec /usr/bin/COMPILER "$@"
 "#;
 
-/// The cache's settings (ccache(1)). The key of the root stands for the compiler, so that it is not read at each call; the depend mode takes
-/// the compiler's own list of headers instead of preprocessing first, so that a miss costs next to nothing.
+/// The cache's settings (ccache(1)). The key of the root stands for the compiler, so that it is not read at each call; the
+/// depend mode takes the compiler's own list of headers instead of preprocessing first, so that a miss costs next to
+/// nothing.
 pub fn env(root: &str) -> BTreeMap<String, String> {
     [
         ("PATH", &*format!("{COMPILERS}:/usr/sbin:/usr/bin")),

@@ -12,7 +12,8 @@ const LINES: usize = 20;
 /// How much of the log's end is read for them, and searched for known causes.
 const TAIL_BYTES: u64 = 64 * 1024;
 
-/// What the log of a step says that looked for a network: the C library, curl and git, and Xen's own script around `GIT=/bin/false`.
+/// What the log of a step says that looked for a network: the C library, curl and git, and Xen's own script around
+/// `GIT=/bin/false`.
 const NETWORK: [&str; 6] = [
     "Could not resolve host",
     "Temporary failure in name resolution",

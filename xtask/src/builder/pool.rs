@@ -1,7 +1,7 @@
 //! Runs steps side by side: a thread for each, one pool of job tokens for all, one loop that starts, watches and stops them.
 //!
-//! A step takes its first token here, before it starts; `make` inside takes and gives back the others. So the machine runs as many jobs as it
-//! was told to, however many steps there are.
+//! A step takes its first token here, before it starts; `make` inside takes and gives back the others. So the machine runs
+//! as many jobs as it was told to, however many steps there are.
 
 use super::Materials;
 use super::failure::last_line;
@@ -47,7 +47,8 @@ struct Running {
     log: PathBuf,
 }
 
-/// Runs the `missing` steps and adds their outputs. After a failure no step starts any more and those that run are ended; what was finished is kept.
+/// Runs the `missing` steps and adds their outputs. After a failure no step starts any more and those that run are ended;
+/// what was finished is kept.
 pub fn run(
     ctx: &Context,
     plan: &Plan,
@@ -228,10 +229,11 @@ struct State {
 }
 
 impl Children {
-    /// Runs a command to its end: its status and processor time in milliseconds. Nothing when it was ended by [`Children::stop`] or not
-    /// started at all.
+    /// Runs a command to its end: its status and processor time in milliseconds. Nothing when it was ended by
+    /// [`Children::stop`] or not started at all.
     ///
-    /// The thread that calls this must live until then: the kernel ends a sandbox with the thread that started it (prctl(2), PR_SET_PDEATHSIG).
+    /// The thread that calls this must live until then: the kernel ends a sandbox with the thread that started it
+    /// (prctl(2), PR_SET_PDEATHSIG).
     pub fn run(&self, command: &mut Command) -> Result<Option<(ExitStatus, u64)>> {
         let mut child = {
             let mut state = self.state();

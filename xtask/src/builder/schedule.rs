@@ -1,6 +1,7 @@
 //! Which step starts next. Pure: names, needs and guesses of their cost in, an order out.
 //!
-//! The step at the head of the longest chain of work starts first: what starts last decides how long processors stand idle at the end.
+//! The step at the head of the longest chain of work starts first: what starts last decides how long processors stand idle
+//! at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitStatus;
 
-/// Enters the sandbox of a step, by default the first of the plan, and ends when its shell ends. Steps that it needs are built first.
+/// Enters the sandbox of a step, by default the first of the plan, and ends when its shell ends. Steps that it needs are
+/// built first.
 pub fn shell(ctx: &Context, plan: &Plan, step: Option<&str>, inputs: &Inputs) -> Result<ExitStatus> {
     let planned = find(plan, step)?;
     build(ctx, &needed(plan, planned), inputs)?;

@@ -53,7 +53,8 @@ impl Job<'_> {
         share(jobserver, &mut command);
         let log = fs::File::create(self.ctx.store.log(key)).map_err(|error| self.ctx.store.explain(error.into()))?;
         command.stdout(log.file().try_clone()?).stderr(log.into_parts().0);
-        // In a group of its own, so that Ctrl-C on the terminal reaches this program alone, which then ends its children in order.
+        // In a group of its own, so that Ctrl-C on the terminal reaches this program alone, which then ends its children in
+        // order.
         command.process_group(0);
         let Some((status, cpu_ms)) = children.run(&mut command)? else { return Ok(Ended::Stopped) };
         if let Some(outcome) = self.problem(status, making.folder())? {
@@ -136,8 +137,8 @@ impl Job<'_> {
     }
 }
 
-/// What a step may cost in CPU milliseconds when no earlier build has told: by the bytes of source that it sees. The scale is that of Xen's
-/// hypervisor and tools, about 10 s for a megabyte.
+/// What a step may cost in CPU milliseconds when no earlier build has told: by the bytes of source that it sees. The scale
+/// is that of Xen's hypervisor and tools, about 10 s for a megabyte.
 pub fn guess(step: &Step, materials: &Materials) -> Result<u64> {
     let filter = Filter::new(&step.paths)?;
     let found = tree::walk(&materials.sources[&step.source])?;

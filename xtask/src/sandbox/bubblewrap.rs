@@ -66,8 +66,8 @@ fn host() -> Option<Vec<OsString>> {
     Some(vec![std::path::absolute(found).ok()?.into_os_string()])
 }
 
-/// How to run the bubblewrap of an unpacked toolchain root: through the root's own loader, since the host's C library may be older
-/// or another one altogether.
+/// How to run the bubblewrap of an unpacked toolchain root: through the root's own loader, since the host's C library may
+/// be older or another one altogether.
 fn unpacked(root: &Path) -> Result<Vec<OsString>> {
     let (triplet, loader) = match std::env::consts::ARCH {
         "aarch64" => ("aarch64-linux-gnu", "ld-linux-aarch64.so.1"),

@@ -38,7 +38,8 @@ impl Store {
         Err(damaged(format!("{} ({}) was changed: {}", record.what, stored.path.display(), shorten(&differences))))
     }
 
-    /// Reads everything again. All that is broken, in the order of the paths; `each` is told what is looked at next and its size in bytes.
+    /// Reads everything again. All that is broken, in the order of the paths; `each` is told what is looked at next and its
+    /// size in bytes.
     pub fn verify(&self, mut each: impl FnMut(&str, u64)) -> Result<Vec<Broken>> {
         let mut broken = Vec::new();
         for path in self.blobs()? {

@@ -34,8 +34,8 @@ struct Candidate {
 }
 
 impl Store {
-    /// Removes what the policy allows. While another process uses the store, trees and blobs stay (the second value is then true):
-    /// it may have looked them up a moment ago.
+    /// Removes what the policy allows. While another process uses the store, trees and blobs stay (the second value is then
+    /// true): it may have looked them up a moment ago.
     pub fn gc(&self, policy: &Policy) -> Result<(Vec<Removed>, bool)> {
         let collect = || -> Result<(Vec<Removed>, bool)> {
             let mut removed = self.sweep()?;

@@ -91,7 +91,8 @@ fn copy_file(source: &Path, target: &Path, mode: u32, clone: bool) -> Result<boo
     let writer = fs::OpenOptions::new().write(true).create_new(true).mode(mode & 0o777).open(target)?;
     let cloned = clone && ioctl_ficlone(writer.file(), reader.file()).is_ok();
     if !cloned {
-        // Between two plain files, std asks the kernel to copy (copy_file_range(2)); the wrappers would hide that they are plain.
+        // Between two plain files, std asks the kernel to copy (copy_file_range(2)); the wrappers would hide that they are
+        // plain.
         std::io::copy(&mut reader.file(), &mut writer.file())
             .with_context(|| format!("copying {} to {}", source.display(), target.display()))?;
     }
