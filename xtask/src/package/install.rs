@@ -57,11 +57,13 @@ fn install_inner(from: &Path, out: &Path) -> Result<()> {
     };
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     fs::create_dir_all(parent)?;
-    // Held to the end: two builds with one `--out` wait for each other, and what is left over is nobody's.
+    // Held to the end: two builds with one `--out` wait for each other, and what is left over is nobody's. NFS cannot lock a
+    // folder; there what a killed run left stays.
     let lock = fs::File::open(parent)?;
-    lock.file().lock().with_context(|| format!("waiting for {}", parent.display()))?;
     let prefix = format!(".{}.new-", name.to_string_lossy());
-    remove_left_overs(parent, &prefix)?;
+    if lock.file().lock().is_ok() {
+        remove_left_overs(parent, &prefix)?;
+    }
     let fresh = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent)?;
     fs::set_permissions(fresh.path(), std::fs::Permissions::from_mode(0o755))?;
     let sums = sums(from)?.with_context(|| format!("{} is not whole", from.display()))?;
