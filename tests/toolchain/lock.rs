@@ -217,8 +217,15 @@ fn a_verified_lock_is_one_that_the_world_still_answers() {
         "lib 2.1: no mirror has it: http://127.0.0.1",
         "404",
         "lib 2.1: no index of stable lists it any more",
+        "help: delete what was changed: it will be brought again; run `cargo xtask toolchain lock tools`",
     ] {
         assert!(text.contains(finding), "`{text}` does not say `{finding}`");
     }
     assert_eq!(exit_code(&error), 1);
+
+    let mut ctx = ctx;
+    ctx.net.offline = true;
+    let text = render(&lock::verify(&ctx, "tools").unwrap_err());
+    assert!(text.contains("lib 2.1: not in the store, and not asked for (offline)"), "{text}");
+    assert!(text.contains("run it again without `--offline`"), "{text}");
 }

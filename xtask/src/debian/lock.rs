@@ -75,24 +75,13 @@ pub fn make(ctx: &Context, name: &str) -> Result<Lock> {
 /// and indices still have the rest. All findings are one error.
 pub fn verify(ctx: &Context, name: &str) -> Result<Toolchain> {
     let toolchain = Toolchain::load(&ctx.root, name)?;
-    let findings: Mutex<BTreeSet<String>> = Mutex::default();
-    let add = |finding: String| findings.lock().unwrap_or_else(PoisonError::into_inner).insert(finding);
+    let relock = format!("run `cargo xtask toolchain lock {name}`");
+    // Each with its cure.
+    let findings: Mutex<BTreeSet<(String, &str)>> = Mutex::default();
+    let add = |finding| findings.lock().unwrap_or_else(PoisonError::into_inner).insert(finding);
     parallel::each(LINES, toolchain.debs.len(), &|at| {
-        let deb = &toolchain.debs[at];
-        if let Some(path) = ctx.store.blob(&deb.sha256) {
-            let found = hash_reader(fs::File::open(&path)?).with_context(|| format!("reading {}", path.display()))?;
-            if found != (deb.sha256.clone(), deb.size) {
-                add(format!("{} {}: {} in the store was changed", deb.name, deb.version, path.display()));
-            }
-        } else if ctx.net.offline {
-            add(format!("{} {}: not in the store, and not asked for (offline)", deb.name, deb.version));
-        } else {
-            let urls = super::urls(&ctx.net, &toolchain.snapshot, &deb.path);
-            if let Err(reasons) = reachable(ctx, &urls, deb.size)? {
-                let reasons: Vec<String> =
-                    reasons.into_iter().map(|(url, reason, _)| format!("{url}: {reason}")).collect();
-                add(format!("{} {}: no mirror has it: {}", deb.name, deb.version, reasons.join(", ")));
-            }
+        if let Some((finding, cure)) = verify_one(ctx, &toolchain, &toolchain.debs[at])? {
+            add((finding, cure.unwrap_or(&relock)));
         }
         Ok(())
     })?;
@@ -102,17 +91,38 @@ pub fn verify(ctx: &Context, name: &str) -> Result<Toolchain> {
         let listed: BTreeSet<_> =
             suites.iter().flat_map(|suite| &suite.packages).map(|p| (&p.path, &p.sha256)).collect();
         for deb in toolchain.debs.iter().filter(|deb| !listed.contains(&(&deb.path, &deb.sha256))) {
-            add(format!("{} {}: no index of {} lists it any more", deb.name, deb.version, wanted.suites.join(", ")));
+            let finding =
+                format!("{} {}: no index of {} lists it any more", deb.name, deb.version, wanted.suites.join(", "));
+            add((finding, &relock));
         }
     }
     let findings = findings.into_inner().unwrap_or_else(PoisonError::into_inner);
     if findings.is_empty() {
         return Ok(toolchain);
     }
-    let findings: Vec<String> = findings.into_iter().collect();
+    let cures: BTreeSet<&str> = findings.iter().map(|(_, cure)| *cure).collect();
+    let findings: Vec<&str> = findings.iter().map(|(finding, _)| finding.as_str()).collect();
     Err(Fault::failed(format!("the lock of toolchain {name} does not hold:\n    {}", findings.join("\n    ")))
-        .cure(format!("run `cargo xtask toolchain lock {name}`"))
+        .cure(cures.into_iter().collect::<Vec<_>>().join("; "))
         .into())
+}
+
+/// What is wrong with a locked package, with a cure where it is not a new lock.
+fn verify_one(ctx: &Context, toolchain: &Toolchain, deb: &Deb) -> Result<Option<(String, Option<&'static str>)>> {
+    let finding = |text: String| format!("{} {}: {text}", deb.name, deb.version);
+    if let Some(path) = ctx.store.blob(&deb.sha256) {
+        let found = hash_reader(fs::File::open(&path)?).with_context(|| format!("reading {}", path.display()))?;
+        let cure = Some("delete what was changed: it will be brought again");
+        let changed = found != (deb.sha256.clone(), deb.size);
+        return Ok(changed.then(|| (finding(format!("{} in the store was changed", path.display())), cure)));
+    }
+    if ctx.net.offline {
+        let text = "not in the store, and not asked for (offline)".to_owned();
+        return Ok(Some((finding(text), Some("run it again without `--offline`"))));
+    }
+    let urls = super::urls(&ctx.net, &toolchain.snapshot, &deb.path);
+    let reasons = reachable(ctx, &urls, deb.size)?.err();
+    Ok(reasons.map(|reasons| (finding(format!("no mirror has it: {}", lines(reasons).join(", "))), None)))
 }
 
 /// One suite, believed.
@@ -201,8 +211,7 @@ fn absent(ctx: &Context, packages: &[&Package], moment: &str) -> Result<BTreeSet
             absent.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
             return Ok(());
         }
-        let reasons: Vec<String> = reasons.into_iter().map(|(url, reason, _)| format!("{url}: {reason}")).collect();
-        Err(Fault::source(format!("no mirror answers for {name} {version}:\n    {}", reasons.join("\n    ")))
+        Err(Fault::source(format!("no mirror answers for {name} {version}:\n    {}", lines(reasons).join("\n    ")))
             .cure("try again, or name another mirror with `--debian-mirror URL`")
             .into())
     })?;
@@ -213,6 +222,10 @@ fn absent(ctx: &Context, packages: &[&Package], moment: &str) -> Result<BTreeSet
 
 /// Every address that does not have the file, with its reason and whether it answered.
 type Reasons = Vec<(String, String, bool)>;
+
+fn lines(reasons: Reasons) -> Vec<String> {
+    reasons.into_iter().map(|(url, reason, _)| format!("{url}: {reason}")).collect()
+}
 
 fn reachable(ctx: &Context, urls: &[String], size: u64) -> Result<Result<(), Reasons>> {
     let mut reasons = Vec::new();
