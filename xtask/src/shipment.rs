@@ -91,7 +91,7 @@ fn make(ctx: &Context, recipe: &Recipe, making: &Making, staged: &Staged, root: 
     let task = ctx.report.begin("pack", &package::tarball_name(recipe), None);
     package::pack(recipe, &tree, &verdict.json(recipe, &facts), making.root())?;
     let size = fs::metadata(making.root().join(package::tarball_name(recipe)))?.len();
-    task.done(&format!("{:.1} MiB", size as f64 / f64::from(1 << 20)));
+    task.done(&indicatif::BinaryBytes(size).to_string());
     Ok(verdict)
 }
 

@@ -49,7 +49,7 @@ impl<'a> Transfer<'a> {
 
     pub fn done(self) {
         if let Some(task) = self.own {
-            task.done(&format!("{} bytes", self.wanted.size));
+            task.done(&indicatif::BinaryBytes(self.wanted.size).to_string());
         }
     }
 
