@@ -2,6 +2,7 @@
 
 use super::{Record, Store, Stored, damaged, publish};
 use crate::digest::{Hash, Key, hash_reader};
+use crate::interrupt;
 use crate::tree::{Manifest, Seal};
 use anyhow::Result;
 use fs_err as fs;
@@ -43,6 +44,7 @@ impl Store {
     pub fn verify(&self, mut each: impl FnMut(&str, u64)) -> Result<Vec<Broken>> {
         let mut broken = Vec::new();
         for path in self.blobs()? {
+            interrupt::check()?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let what = format!("blob {name}");
             each(&what, fs::metadata(&path)?.len());
@@ -52,6 +54,7 @@ impl Store {
             }
         }
         for key in self.trees()? {
+            interrupt::check()?;
             let (what, findings) = match self.record(&key) {
                 Ok(Some(record)) => {
                     each(&record.what, record.bytes);
