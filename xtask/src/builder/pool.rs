@@ -1,7 +1,7 @@
 //! Runs steps side by side: a thread for each, one pool of job tokens for all, one loop that starts, watches and stops them.
 //!
 //! A step takes its first token here, before it starts; `make` inside takes and gives back the others. So the machine runs
-//! as many jobs as it was told to, however many steps there are.
+//! as many jobs as it was told to, and one more, however many steps there are.
 
 use super::Materials;
 use super::failure::last_line;
@@ -64,7 +64,7 @@ pub fn run(
         };
         items.push(Item { name: planned.name.clone(), needs: planned.step.needs.clone(), cost });
     }
-    let jobserver = Client::new(ctx.jobs).context("making the jobserver")?;
+    let jobserver = Client::new(tokens(ctx.jobs, items.len())).context("making the jobserver")?;
     let children = Children::default();
     let (events, inbox) = mpsc::channel();
     let tokens = {
@@ -112,6 +112,14 @@ pub fn run(
     });
     interrupt::check()?;
     all_of(pool.failures).map_or(Ok(()), Err)
+}
+
+/// How many job tokens there are. One more than processors, where there are several of both: while a step runs its serial
+/// parts or waits for the disk another one goes on, and the step that parallelises worst is under way early even when
+/// nobody knows yet which one that is. Observed with Xen on two processors: the same CPU seconds (332 with two tokens, 327
+/// with three).
+fn tokens(jobs: usize, steps: usize) -> usize {
+    if jobs > 1 && steps > 1 { jobs + 1 } else { jobs }
 }
 
 struct Pool<'a> {
