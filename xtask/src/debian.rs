@@ -17,8 +17,8 @@ use crate::context::Net;
 pub const SNAPSHOT: &str = "https://snapshot.debian.org/archive/debian";
 
 /// Where the file at `path` below the root of a mirror may be had, the nearest first. `moment` is one at which the snapshot
-/// archive has it, `YYYYMMDDTHHMMSSZ`.
-pub fn urls(net: &Net, moment: &str, path: &str) -> Vec<String> {
-    let snapshot = net.snapshot.iter().map(|base| format!("{base}/{moment}"));
+/// archive has it, `YYYYMMDDTHHMMSSZ`; without one that archive cannot be asked.
+pub fn urls(net: &Net, moment: Option<&str>, path: &str) -> Vec<String> {
+    let snapshot = net.snapshot.iter().zip(moment).map(|(base, moment)| format!("{base}/{moment}"));
     net.debian.iter().cloned().chain(snapshot).map(|base| format!("{base}/{path}")).collect()
 }

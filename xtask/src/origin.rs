@@ -3,6 +3,7 @@
 //! An origin only says where to look; whether the right thing was found there is decided by the pin, elsewhere.
 
 use crate::context::Net;
+use crate::debian;
 use crate::digest::GitId;
 use crate::download::Wanted;
 use crate::fault::Fault;
@@ -48,7 +49,7 @@ fn place(source: &Source, origin: &Origin, net: &Net) -> Result<Place, (String, 
             };
         }
         Origin::Debian(origin) => {
-            let urls = net.debian.iter().map(|base| format!("{base}/{}", origin.debian)).collect();
+            let urls = debian::urls(net, origin.snapshot.as_deref(), &origin.debian);
             (&origin.debian, &origin.sha256, origin.size, urls)
         }
         Origin::Url(origin) => (&origin.url, &origin.sha256, origin.size, vec![origin.url.clone()]),
@@ -126,7 +127,12 @@ mod tests {
         let origins = vec![
             Origin::Git(GitOrigin { git: "https://git.example/xen.git".to_owned() }),
             Origin::Url(UrlOrigin { url: "https://example/xen.tar.gz".to_owned(), sha256: sha256.clone(), size: 1 }),
-            Origin::Debian(DebianOrigin { debian: "pool/x/xen.orig.tar.xz".to_owned(), sha256, size: 2 }),
+            Origin::Debian(DebianOrigin {
+                debian: "pool/x/xen.orig.tar.xz".to_owned(),
+                sha256,
+                size: 2,
+                snapshot: Some("20261120T021254Z".to_owned()),
+            }),
         ];
         Source { commit: Some(id), tree, sha256: None, release: "r".to_owned(), origins }
     }
@@ -134,13 +140,17 @@ mod tests {
     fn places_of(source: &Source) -> (Vec<String>, Vec<String>) {
         let debian = vec!["http://near/debian".to_owned(), "http://far/debian".to_owned()];
         let mut failures = Failures::new("xen");
-        let places = places(source, &Net { debian, ..Net::default() }, &mut failures)
-            .into_iter()
-            .map(|place| match place {
-                Place::Tarball(wanted) => format!("{} {}", wanted.name, wanted.urls.join(" ")),
-                Place::Git { url, .. } => url,
-            })
-            .collect();
+        let places = places(
+            source,
+            &Net { debian, snapshot: Some("http://archive".to_owned()), ..Net::default() },
+            &mut failures,
+        )
+        .into_iter()
+        .map(|place| match place {
+            Place::Tarball(wanted) => format!("{} {}", wanted.name, wanted.urls.join(" ")),
+            Place::Git { url, .. } => url,
+        })
+        .collect();
         (places, failures.lines())
     }
 
@@ -150,7 +160,8 @@ mod tests {
         assert_eq!(
             places,
             [
-                "xen.orig.tar.xz http://near/debian/pool/x/xen.orig.tar.xz http://far/debian/pool/x/xen.orig.tar.xz",
+                "xen.orig.tar.xz http://near/debian/pool/x/xen.orig.tar.xz http://far/debian/pool/x/xen.orig.tar.xz \
+                 http://archive/20261120T021254Z/pool/x/xen.orig.tar.xz",
                 "https://git.example/xen.git",
                 "xen.tar.gz https://example/xen.tar.gz",
             ]

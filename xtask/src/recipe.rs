@@ -138,6 +138,8 @@ pub struct DebianOrigin {
     pub sha256: Hash,
     /// Bytes.
     pub size: u64,
+    /// A moment at which Debian's snapshot archive has the file, `YYYYMMDDTHHMMSSZ`.
+    pub snapshot: Option<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -74,7 +74,7 @@ fn fetch_one(ctx: &Context, toolchain: &Toolchain, deb: &Deb, whole: Option<&Tas
         name: deb.file().to_owned(),
         sha256: deb.sha256.clone(),
         size: deb.size,
-        urls: debian::urls(&ctx.net, &toolchain.snapshot, &deb.path),
+        urls: debian::urls(&ctx.net, Some(&toolchain.snapshot), &deb.path),
     };
     download::part(ctx, &wanted, whole).map_err(|error| match error.downcast::<Fault>() {
         Ok(Fault { exit, what, cure }) => {

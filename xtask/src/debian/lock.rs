@@ -120,7 +120,7 @@ fn verify_one(ctx: &Context, toolchain: &Toolchain, deb: &Deb) -> Result<Option<
         let text = "not in the store, and not asked for (offline)".to_owned();
         return Ok(Some((finding(text), Some("run it again without `--offline`"))));
     }
-    let urls = super::urls(&ctx.net, &toolchain.snapshot, &deb.path);
+    let urls = super::urls(&ctx.net, Some(&toolchain.snapshot), &deb.path);
     let reasons = reachable(ctx, &urls, deb.size)?.err();
     Ok(reasons.map(|reasons| (finding(format!("no mirror has it: {}", lines(reasons).join(", "))), None)))
 }
@@ -155,7 +155,7 @@ fn suite(ctx: &Context, wanted: &Wanted, suite: &str, certificates: &[SignedPubl
         };
         // By its hash first: between the two questions the mirror may have been updated.
         let places = [format!("dists/{suite}/{folder}/by-hash/SHA256/{sha256}"), format!("dists/{suite}/{path}")];
-        let urls = places.iter().flat_map(|place| super::urls(&ctx.net, &stamp(now), place)).collect();
+        let urls = places.iter().flat_map(|place| super::urls(&ctx.net, Some(&stamp(now)), place)).collect();
         let name = format!("{suite}-{component}-{}-Packages.xz", wanted.architecture);
         let blob = download::blob(ctx, &download::Wanted { name, sha256, size, urls })?;
         let text = BufReader::with_capacity(archive::BUFFER, archive::open(&blob)?);
@@ -171,7 +171,7 @@ fn release(ctx: &Context, suite: &str, certificates: &[SignedPublicKey], now: u6
     let mut reasons = Vec::new();
     let mut exit = Exit::Source;
     let mut cure = None;
-    for url in super::urls(&ctx.net, &stamp(now), &format!("dists/{suite}/InRelease")) {
+    for url in super::urls(&ctx.net, Some(&stamp(now)), &format!("dists/{suite}/InRelease")) {
         let bytes = match mirror::get(ctx, &url, INDEX_LIMIT)? {
             Answer::Found(bytes) => bytes,
             Answer::Absent(reason) | Answer::Silent(reason) => {
@@ -206,7 +206,7 @@ fn absent(ctx: &Context, packages: &[&Package], moment: &str) -> Result<BTreeSet
     let task = ctx.report.begin("look for", &format!("{} packages", packages.len()), None);
     parallel::each(LINES, packages.len(), &|at| {
         let Package { name, version, path, size, .. } = packages[at];
-        let Err(reasons) = reachable(ctx, &super::urls(&ctx.net, moment, path), *size)? else { return Ok(()) };
+        let Err(reasons) = reachable(ctx, &super::urls(&ctx.net, Some(moment), path), *size)? else { return Ok(()) };
         if reasons.iter().any(|(_, _, answered)| *answered) {
             absent.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
             return Ok(());

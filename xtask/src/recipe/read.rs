@@ -101,10 +101,15 @@ fn origin(value: &Value) -> Option<Origin> {
     let url = optional(table.optional("url"), |v| v.parsed(|text| address(text, &["https", "http"])));
     let sha256 = table.required("sha256").and_then(|v| v.parsed(hash));
     let size = table.required("size").and_then(|v| v.number());
+    // Asked for only where it means something: elsewhere it is an unknown key.
+    let snapshot = match kind {
+        "debian" => optional(table.optional("snapshot"), |v| v.parsed(moment)),
+        _ => Some(None),
+    };
     table.finish();
-    let (sha256, size) = (sha256?, size?);
+    let (sha256, size, snapshot) = (sha256?, size?, snapshot?);
     match (debian?, url?) {
-        (Some(debian), _) => Some(Origin::Debian(DebianOrigin { debian, sha256, size })),
+        (Some(debian), _) => Some(Origin::Debian(DebianOrigin { debian, sha256, size, snapshot })),
         (None, url) => Some(Origin::Url(UrlOrigin { url: url?, sha256, size })),
     }
 }
@@ -345,4 +350,14 @@ fn kconfig_option(text: &str) -> Result<String, String> {
         return Err(format!("`{text}`: options are named without `CONFIG_`, expected `{rest}`"));
     }
     variable(text)
+}
+
+/// As Debian's snapshot archive writes moments: `20261120T021254Z`.
+fn moment(text: &str) -> Result<String, String> {
+    let shape = "00000000T000000Z".bytes();
+    let fits = |(byte, shape): (u8, u8)| if shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
+    if text.len() == shape.len() && text.bytes().zip(shape).all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected a moment such as `20261120T021254Z`, found `{text}`"))
 }
