@@ -298,7 +298,7 @@ pub struct Net {
 /// How steps are run.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Work {
-    /// How many processes run at once, in all steps together [default: as many as there are cores]
+    /// How many jobs run at once, in all steps together; one more while several steps run [default: the number of cores]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Compile everything anew, without the compile cache in the store
