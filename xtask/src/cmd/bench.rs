@@ -15,7 +15,7 @@ use crate::interrupt;
 use crate::job::Job;
 use crate::report::Report;
 use crate::table::table;
-use crate::{rootfs, sources};
+use crate::{rootfs, sandbox, sources};
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 use serde::Serialize;
@@ -53,6 +53,7 @@ pub fn run(args: &cli::Bench, report: &Report) -> Result<()> {
     let job = Job::new(&user.root, &args.recipe)?;
     sources::obtain(&user, &job.recipe)?;
     rootfs::fetch(&user, &job.toolchain)?;
+    sandbox::bubblewrap(&user)?;
     let bench = Bench::new(&user, job, args)?;
 
     let mut names = args.names.clone();
