@@ -15,6 +15,7 @@ use crate::interrupt;
 use crate::job::Job;
 use crate::report::Report;
 use crate::table::table;
+use crate::usage::Usage;
 use crate::{rootfs, sandbox, sources};
 use anyhow::{Context as _, Result};
 use fs_err as fs;
@@ -95,12 +96,17 @@ impl Bench {
     fn build(&self) -> Result<Vec<Row>> {
         rootfs::obtain(&self.ctx, &self.job.toolchain)?;
         let (here, result) = self.timed_build(&self.ctx.root)?;
+        let before = Usage::now()?.children;
         let by_hand = self.by_hand()?;
+        let cpu_by_hand = Usage::now()?.children - before;
+        // What no scheduler can go below on this machine, at the CPU time that the hand took.
+        let packed = Duration::from_secs_f64(cpu_by_hand / self.ctx.jobs as f64);
         let cpu = |who: &str| result["cpu-seconds"][who].as_f64().context("the result of `build` lacks its CPU time");
         let (own, steps) = (cpu("builder")?, cpu("steps")?);
         let peak = result["peak-memory-bytes"].as_f64().context("the result of `build` lacks its memory")?;
         Ok(vec![
             ratio("whole build, wall", here, by_hand, "≤ 0.85"),
+            ratio("the hand's CPU on all processors at once", packed, by_hand, ""),
             Row {
                 what: "builder's own CPU beside the steps'",
                 measured: format!("{own:.1} s"),
