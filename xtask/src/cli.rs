@@ -1,5 +1,7 @@
 //! The command line: verbs, their options, their help. What the verbs do stands in `cmd`.
 
+pub mod patch;
+
 use crate::report::Style;
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal as _;
@@ -43,6 +45,10 @@ pub enum Verb {
     Shell(Shell),
     /// Check a built recipe's relocated tree and show all findings
     Audit(Audit),
+    /// Keep patch queues: refresh, import, export, rebase
+    Patch(patch::Patch),
+    /// Write the recipe of a new upstream version, with its queues carried over
+    Bump(patch::Bump),
     /// Lock a toolchain's packages, or check the lock
     Toolchain(Toolchain),
     /// Look after the store of downloads and results
@@ -325,6 +331,8 @@ impl Cli {
             Verb::Shell(args) => args.show,
             Verb::Audit(args) => args.show,
             Verb::Bench(args) => args.show,
+            Verb::Patch(args) => args.show(),
+            Verb::Bump(args) => args.show,
             Verb::Toolchain(Toolchain { verb: ToolchainVerb::Lock(args) | ToolchainVerb::Verify(args) }) => args.show,
             Verb::Store(Store { verb: StoreVerb::Verify(args) }) => args.show,
             Verb::Store(Store { verb: StoreVerb::Gc(args) }) => args.show,

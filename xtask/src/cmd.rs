@@ -3,8 +3,10 @@
 pub mod audit;
 pub mod bench;
 pub mod build;
+pub mod bump;
 pub mod fetch;
 pub mod list;
+pub mod patch;
 pub mod plan;
 pub mod shell;
 pub mod store;
@@ -23,6 +25,8 @@ pub fn run(verb: &Verb, report: &Report) -> Result<()> {
         Verb::Build(args) => build::run(args, report),
         Verb::Shell(args) => shell::run(args, report),
         Verb::Audit(args) => audit::run(args, report),
+        Verb::Patch(args) => patch::run(args, report),
+        Verb::Bump(args) => bump::run(args, report),
         Verb::Toolchain(args) => toolchain::run(args, report),
         Verb::Store(args) => store::run(args, report),
         Verb::Test(args) => test::run(args, report),

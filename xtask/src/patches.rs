@@ -3,7 +3,14 @@
 //! A queue is read as data; `git apply` applies it, with none of the user's configuration. An offset is accepted here: it is
 //! for a refresh to take away.
 
+pub mod apply;
+pub mod commits;
+pub mod content;
 pub mod diff;
+pub mod mail;
+pub mod name;
+pub mod render;
+pub mod save;
 
 use crate::context::Context;
 use crate::digest::KeyBuilder;

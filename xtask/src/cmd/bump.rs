@@ -1,0 +1,9 @@
+//! `bump`.
+
+use crate::cli::patch as cli;
+use crate::report::Report;
+use anyhow::Result;
+
+pub fn run(_args: &cli::Bump, _report: &Report) -> Result<()> {
+    todo!()
+}

@@ -1,0 +1,9 @@
+//! `patch import`.
+
+use crate::cli::patch as cli;
+use crate::report::Report;
+use anyhow::Result;
+
+pub fn run(_args: &cli::Import, _report: &Report) -> Result<()> {
+    todo!()
+}

@@ -1,0 +1,9 @@
+//! `patch status`.
+
+use crate::cli::patch as cli;
+use crate::report::Report;
+use anyhow::Result;
+
+pub fn run(_args: &cli::Status, _report: &Report) -> Result<()> {
+    todo!()
+}
