@@ -9,6 +9,7 @@ pub mod content;
 pub mod diff;
 pub mod mail;
 pub mod name;
+pub mod rebase;
 pub mod render;
 pub mod save;
 

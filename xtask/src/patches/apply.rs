@@ -6,6 +6,7 @@
 use super::Patch;
 use super::content::Files;
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How a patch is read.
@@ -17,7 +18,7 @@ pub enum Direction {
 }
 
 /// A hunk that was found elsewhere than its header says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offset {
     pub path: String,
     /// Counted from 1 within its file.
