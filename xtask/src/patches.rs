@@ -49,7 +49,15 @@ pub struct Patch {
 impl Patch {
     /// Reads the patch at `path`; `file` is what messages call it.
     pub fn read(path: &Path, file: String) -> Result<Patch> {
-        let text = fs::read(path)?;
+        match diff::read_file(path) {
+            Ok(text) => Patch::of(text, file),
+            Err(error) if error.is::<std::io::Error>() => Err(error),
+            Err(error) => Err(Fault::usage(format!("{file}: {error}")).into()),
+        }
+    }
+
+    /// The patch whose text this is; `file` is what messages call it.
+    pub fn of(text: Vec<u8>, file: String) -> Result<Patch> {
         let diff = diff::read(&text).map_err(|error| {
             Fault::usage(format!("{file}: {error}"))
                 .cure("a patch is a unified diff, best as `git format-patch` writes it")

@@ -14,6 +14,25 @@ pub enum Mode {
     Link,
 }
 
+impl Mode {
+    /// The octal digits of a patch; None for what is neither a file nor a link, such as a submodule.
+    pub fn read(digits: &[u8]) -> Option<Mode> {
+        let digits = std::str::from_utf8(digits).ok()?.trim_ascii_end();
+        let mode = u32::from_str_radix(digits, 8).ok()?;
+        Mode::of(mode)
+    }
+
+    /// What git keeps of a file's type and permissions.
+    pub fn of(bits: u32) -> Option<Mode> {
+        match bits & 0o170000 {
+            0o120000 => Some(Mode::Link),
+            0o100000 if bits & 0o100 != 0 => Some(Mode::Executable),
+            0o100000 => Some(Mode::Plain),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     pub mode: Mode,

@@ -1,9 +1,18 @@
-//! The structure of a patch file: which files it touches, where its hunks stand, and its diff without the mail around it.
+//! The structure of a patch file: which files it touches and how, where its hunks stand, and its diff without the mail around it.
 //!
-//! Reads git's format (`git-diff(1)`, "Generating patch text with -p") and plain unified diffs. Applying is left to `git apply`;
-//! contents are not interpreted.
+//! Reads git's format (`git-diff(1)`, "Generating patch text with -p") and plain unified diffs, and refuses what could write
+//! outside a source. Contents are not interpreted: they are read from the text by the spans that stand here.
 
+mod hunk;
+mod lines;
+mod name;
+
+pub use lines::read_file;
+
+use super::content::Mode;
 use anyhow::{Result, bail};
+use lines::{Line, Lines};
+use std::ops::Range;
 
 /// One file's part of a patch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,14 +21,46 @@ pub struct FileDiff {
     pub old: Option<String>,
     /// None for a deleted file.
     pub new: Option<String>,
+    /// In git's format, with a `diff --git` line. A plain diff knows no modes, and calls a new file by both names if it likes.
+    pub git: bool,
+    /// As far as the patch says it, if only on its `index` line.
+    pub old_mode: Option<Mode>,
+    /// Where the patch sets it.
+    pub new_mode: Option<Mode>,
+    /// None where the file keeps its name.
+    pub moved: Option<Moved>,
+    pub binary: Option<Binary>,
     pub hunks: Vec<Hunk>,
+    /// The header with all that follows, within the patch's text.
+    pub span: Range<usize>,
 }
 
-/// A hunk's place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    Rename,
+    Copy,
+}
+
+/// Content that is not text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binary {
+    /// The blobs before and after, where the `index` line names both in full.
+    pub ids: Option<[String; 2]>,
+    /// What follows the line `GIT binary patch`; empty where the patch says no more than that the files differ.
+    pub data: Range<usize>,
+}
+
+/// A hunk's place. Lines are counted from 1; a side without lines has the number of the line before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hunk {
-    /// The first line of the old file, counted from 1.
     pub old_start: u64,
+    pub old_count: u64,
+    pub new_start: u64,
+    pub new_count: u64,
+    /// What follows the second `@@` without its line's end, within the patch's text.
+    pub heading: Range<usize>,
+    /// The hunk with its header, within the patch's text.
+    pub span: Range<usize>,
     /// The line of the patch file that holds the `@@`, counted from 1.
     pub line: usize,
 }
@@ -35,33 +76,22 @@ pub struct Diff {
 /// Reads a patch; the error names the line.
 pub fn read(text: &[u8]) -> Result<Diff> {
     let mut diff = Diff::default();
-    let lines: Vec<&[u8]> = text.split_inclusive(|&b| b == b'\n').collect();
-    let mut at = 0;
-    while at < lines.len() {
-        let line = lines[at];
-        let number = at + 1;
-        if let Some(names) = line.strip_prefix(b"diff --git ") {
-            let (old, new) = git_names(names, number)?;
-            diff.files.push(FileDiff { old: Some(old), new: Some(new), hunks: Vec::new() });
-            diff.body.extend_from_slice(line);
-            at += 1;
-            at = git_header(&lines, at, &mut diff)?;
-        } else if line.starts_with(b"--- ") && lines.get(at + 1).is_some_and(|next| next.starts_with(b"+++ ")) {
-            let old = name_after(line, number)?;
-            let new = name_after(lines[at + 1], number + 1)?;
-            let is_new_file =
-                diff.files.last().is_none_or(|file| !file.hunks.is_empty() || !same_file(file, &old, &new));
-            if is_new_file {
-                diff.files.push(FileDiff { old, new, hunks: Vec::new() });
-            }
-            diff.body.extend_from_slice(line);
-            diff.body.extend_from_slice(lines[at + 1]);
-            at += 2;
-        } else if line.starts_with(b"@@ ") && !diff.files.is_empty() {
-            at = hunk(&lines, at, &mut diff)?;
-        } else {
-            at += 1;
+    let mut lines = Lines::of(text);
+    // Where the lines begin that announce a plain diff: `Index: x`, `=====`, `diff -ru a/x b/x`.
+    let mut announced: Option<usize> = None;
+    while let Some(line) = lines.next() {
+        let start = announced.unwrap_or(line.start);
+        if let Some(names) = line.bytes.strip_prefix(b"diff --git ").filter(|_| lines.peek(0).is_some_and(continues)) {
+            git_section(line, names, &mut lines, &mut diff)?;
+        } else if let Some(plus) = plain_header(line, &lines) {
+            plain_section(start, line, plus, &mut lines, &mut diff)?;
+        } else if line.bytes.starts_with(b"@@ -") && !diff.files.is_empty() && hunk::header(line).is_ok() {
+            bail!("line {}: a hunk that belongs to no file", line.number);
+        } else if announces(line.bytes) {
+            announced = Some(start);
+            continue;
         }
+        announced = None;
     }
     if diff.files.is_empty() {
         bail!("no diff in it");
@@ -70,6 +100,11 @@ pub fn read(text: &[u8]) -> Result<Diff> {
 }
 
 impl Diff {
+    /// Where the diff begins within the patch's text: all before it is the mail.
+    pub fn start(&self) -> usize {
+        self.files.first().map_or(0, |file| file.span.start)
+    }
+
     /// Every path that is read or written, relative to the source's root, sorted.
     pub fn touches(&self) -> Vec<String> {
         let mut paths: Vec<String> =
@@ -80,212 +115,211 @@ impl Diff {
     }
 }
 
-fn same_file(file: &FileDiff, old: &Option<String>, new: &Option<String>) -> bool {
-    (old.is_none() || *old == file.old) && (new.is_none() || *new == file.new)
+/// Whether the line after `diff --git` is one of a header, so that prose which begins like one is none.
+fn continues(line: Line<'_>) -> bool {
+    const WORDS: [&[u8]; 10] = [
+        b"--- ",
+        b"index ",
+        b"old mode ",
+        b"new mode ",
+        b"new file mode ",
+        b"deleted file mode ",
+        b"similarity ",
+        b"dissimilarity ",
+        b"rename ",
+        b"copy ",
+    ];
+    WORDS.iter().any(|word| line.bytes.starts_with(word))
 }
 
-/// The extended header lines after `diff --git`, and binary data where there is some.
-fn git_header(lines: &[&[u8]], mut at: usize, diff: &mut Diff) -> Result<usize> {
-    while at < lines.len() {
-        let line = lines[at];
-        let known: &[&[u8]] = &[b"old mode ", b"new mode ", b"similarity ", b"dissimilarity ", b"copy ", b"rename "];
-        let file = diff.files.last_mut().expect("a header was just pushed");
-        if line.starts_with(b"deleted file mode ") {
-            file.new = None;
-        } else if line.starts_with(b"new file mode ") {
-            file.old = None;
-        } else if line.starts_with(b"index ") {
-            at += 1;
-            continue;
-        } else if line.starts_with(b"GIT binary patch") {
-            while at < lines.len() && !lines[at].starts_with(b"diff --git ") && lines[at] != b"-- \n" {
-                diff.body.extend_from_slice(lines[at]);
-                at += 1;
+fn announces(line: &[u8]) -> bool {
+    line.starts_with(b"Index: ") || line.starts_with(b"diff -") || line.starts_with(b"==========")
+}
+
+/// The `+++` line, where `line` begins a plain diff: both names and a hunk, so that prose which looks like names is none.
+fn plain_header<'t>(line: Line<'t>, rest: &Lines<'t>) -> Option<Line<'t>> {
+    let (plus, at) = (rest.peek(0)?, rest.peek(1)?);
+    let all = line.bytes.starts_with(b"--- ") && plus.bytes.starts_with(b"+++ ") && at.bytes.starts_with(b"@@ -");
+    all.then_some(plus)
+}
+
+fn plain_section<'t>(
+    start: usize,
+    minus: Line<'t>,
+    plus: Line<'t>,
+    lines: &mut Lines<'t>,
+    diff: &mut Diff,
+) -> Result<()> {
+    lines.next();
+    let (old, new) = name::plain(minus, plus)?;
+    diff.body.extend_from_slice(minus.bytes);
+    diff.body.extend_from_slice(plus.bytes);
+    let mut file = FileDiff { old, new, ..FileDiff::default() };
+    hunks(lines, &mut file, &mut diff.body)?;
+    // As git has it: content on a side that the names or the time stamps call empty is a contradiction.
+    consistent(&file, minus)?;
+    file.span = start..lines.offset();
+    diff.files.push(file);
+    Ok(())
+}
+
+fn git_section<'t>(first: Line<'t>, names: &[u8], lines: &mut Lines<'t>, diff: &mut Diff) -> Result<()> {
+    let mut header = Header { names: name::git(names, first.number)?, ..Header::default() };
+    let mut file = FileDiff { git: true, ..FileDiff::default() };
+    let mut ids = None;
+    diff.body.extend_from_slice(first.bytes);
+    while let Some(line) = lines.peek(0) {
+        if let Some(index) = line.bytes.strip_prefix(b"index ") {
+            let (both, mode) = index_line(index, line.number)?;
+            ids = both;
+            file.old_mode = file.old_mode.or(mode);
+        } else if header.take(line, &mut file)? {
+            diff.body.extend_from_slice(line.bytes);
+        } else {
+            break;
+        }
+        lines.next();
+    }
+    header.settle(&mut file, first.number)?;
+    match lines.peek(0) {
+        Some(line) if line.bytes.starts_with(b"GIT binary patch") => {
+            diff.body.extend_from_slice(line.bytes);
+            lines.next();
+            let start = lines.offset();
+            while let Some(line) = lines.peek(0).filter(|line| !ends_binary(line.bytes)) {
+                diff.body.extend_from_slice(line.bytes);
+                lines.next();
             }
-            return Ok(at);
-        } else if !known.iter().any(|start| line.starts_with(start)) {
-            return Ok(at);
+            file.binary = Some(Binary { ids, data: start..lines.offset() });
         }
-        diff.body.extend_from_slice(line);
-        at += 1;
+        Some(line) if line.bytes.starts_with(b"Binary files ") => {
+            diff.body.extend_from_slice(line.bytes);
+            lines.next();
+            file.binary = Some(Binary { ids, data: lines.offset()..lines.offset() });
+        }
+        _ => hunks(lines, &mut file, &mut diff.body)?,
     }
-    Ok(at)
+    consistent(&file, first)?;
+    file.span = first.start..lines.offset();
+    diff.files.push(file);
+    Ok(())
 }
 
-/// A hunk's lines, counted as its header says, so that a removed line that starts with `-- ` is no header.
-fn hunk(lines: &[&[u8]], at: usize, diff: &mut Diff) -> Result<usize> {
-    let number = at + 1;
-    let Some((old_start, mut old, mut new)) = hunk_header(lines[at]) else {
-        bail!("line {number}: a hunk header that cannot be read");
-    };
-    let file = diff.files.last_mut().expect("the caller has seen a file");
-    file.hunks.push(Hunk { old_start, line: number });
-    diff.body.extend_from_slice(lines[at]);
-    let mut at = at + 1;
-    while old > 0 || new > 0 {
-        let Some(line) = lines.get(at) else {
-            bail!("line {number}: the hunk is cut off: {old} old and {new} new lines are missing");
+fn ends_binary(line: &[u8]) -> bool {
+    line.starts_with(b"diff --git ") || line == b"-- \n"
+}
+
+/// What git's extended header lines say of the names; a side is `Some(None)` where it is `/dev/null`.
+#[derive(Default)]
+struct Header {
+    /// Those of the first line, where they are clear.
+    names: Option<(String, String)>,
+    from: Option<String>,
+    to: Option<String>,
+    minus: Option<Option<String>>,
+    plus: Option<Option<String>>,
+    creates: bool,
+    deletes: bool,
+}
+
+impl Header {
+    /// Takes a line, if it is one of a header.
+    fn take(&mut self, line: Line<'_>, file: &mut FileDiff) -> Result<bool> {
+        let number = line.number;
+        let mode = |rest| Mode::read(rest).map(Some).ok_or_else(|| no_mode(rest, number));
+        let after = |word: &str| line.bytes.strip_prefix(word.as_bytes());
+        if let Some(rest) = after("old mode ") {
+            file.old_mode = mode(rest)?;
+        } else if let Some(rest) = after("new mode ") {
+            file.new_mode = mode(rest)?;
+        } else if let Some(rest) = after("deleted file mode ") {
+            file.old_mode = mode(rest)?;
+            self.deletes = true;
+        } else if let Some(rest) = after("new file mode ") {
+            file.new_mode = mode(rest)?;
+            self.creates = true;
+        } else if let Some(rest) = after("rename from ").or(after("rename old ")) {
+            self.from = Some(name::bare(rest, number)?);
+            file.moved = Some(Moved::Rename);
+        } else if let Some(rest) = after("copy from ") {
+            self.from = Some(name::bare(rest, number)?);
+            file.moved = Some(Moved::Copy);
+        } else if let Some(rest) = after("rename to ").or(after("rename new ")).or(after("copy to ")) {
+            self.to = Some(name::bare(rest, number)?);
+        } else if let Some(rest) = after("--- ") {
+            self.minus = Some(name::stripped(rest, number)?);
+        } else if let Some(rest) = after("+++ ") {
+            self.plus = Some(name::stripped(rest, number)?);
+        } else {
+            return Ok(after("similarity ").or(after("dissimilarity ")).is_some());
+        }
+        Ok(true)
+    }
+
+    /// Every line that names a side must name the same.
+    fn settle(self, file: &mut FileDiff, number: usize) -> Result<()> {
+        let (first_old, first_new) = self.names.unzip();
+        if file.moved.is_some() && (self.from.is_none() || self.to.is_none()) {
+            bail!("line {number}: a rename or copy without both names");
+        }
+        let contradicts = |clear: &Option<String>, side: &Option<Option<String>>, absent: bool| match side {
+            Some(Some(name)) => absent || clear.as_ref().is_some_and(|clear| clear != name),
+            Some(None) => !absent,
+            None => false,
         };
-        let (takes_old, takes_new) = match line.first() {
-            Some(b' ' | b'\n' | b'\r') => (1, 1),
-            Some(b'-') => (1, 0),
-            Some(b'+') => (0, 1),
-            Some(b'\\') => (0, 0),
-            _ => bail!("line {}: not a line of a hunk", at + 1),
-        };
-        if takes_old > old || takes_new > new {
-            bail!("line {}: the hunk at line {number} has more lines than its header says", at + 1);
+        let old = self.from.or(first_old);
+        let new = self.to.or(first_new);
+        if contradicts(&old, &self.minus, self.creates) || contradicts(&new, &self.plus, self.deletes) {
+            bail!("line {number}: the header's lines name different files");
         }
-        old -= takes_old;
-        new -= takes_new;
-        diff.body.extend_from_slice(line);
-        at += 1;
-    }
-    if let Some(line) = lines.get(at).filter(|line| line.starts_with(b"\\ ")) {
-        diff.body.extend_from_slice(line);
-        at += 1;
-    }
-    Ok(at)
-}
-
-/// `@@ -start[,count] +start[,count] @@`: the old start and both counts.
-fn hunk_header(line: &[u8]) -> Option<(u64, u64, u64)> {
-    let text = std::str::from_utf8(line).ok().or_else(|| {
-        let end = line.windows(3).skip(3).position(|part| part == b" @@")?;
-        std::str::from_utf8(&line[..end + 6]).ok()
-    })?;
-    let mut words = text.split(' ').skip(1);
-    let old = range(words.next()?.strip_prefix('-')?)?;
-    let new = range(words.next()?.strip_prefix('+')?)?;
-    words.next()?.starts_with("@@").then_some((old.0, old.1, new.1))
-}
-
-fn range(text: &str) -> Option<(u64, u64)> {
-    match text.split_once(',') {
-        Some((start, count)) => Some((start.parse().ok()?, count.parse().ok()?)),
-        None => Some((text.parse().ok()?, 1)),
-    }
-}
-
-/// Both names of a `diff --git` line. Unquoted names hold no separator but ` b/`; equal halves are git's own rule.
-fn git_names(names: &[u8], number: usize) -> Result<(String, String)> {
-    let text = String::from_utf8_lossy(names);
-    let text = text.trim_end_matches(['\n', '\r']);
-    let split = if let Some(quoted) = text.strip_prefix('"') {
-        quoted.find("\" ").map(|end| (&text[..end + 2], &text[end + 3..]))
-    } else {
-        text.match_indices(' ')
-            .map(|(middle, _)| (&text[..middle], &text[middle + 1..]))
-            .find(|(old, new)| old.get(2..).is_some() && old.get(2..) == new.get(2..))
-            .or_else(|| text.find(" b/").map(|middle| (&text[..middle], &text[middle + 1..])))
-            .or_else(|| text.find(" \"b/").map(|middle| (&text[..middle], &text[middle + 1..])))
-    };
-    let Some((old, new)) = split else { bail!("line {number}: `diff --git` without two names") };
-    let (Some(old), Some(new)) = (stripped(old, number)?, stripped(new, number)?) else {
-        bail!("line {number}: `diff --git` names /dev/null");
-    };
-    Ok((old, new))
-}
-
-/// The name of a `---` or `+++` line; None is `/dev/null`.
-fn name_after(line: &[u8], number: usize) -> Result<Option<String>> {
-    let text = String::from_utf8_lossy(&line[4..]);
-    let text = text.trim_end_matches(['\n', '\r']);
-    // A plain diff may carry a time stamp behind a tabulator.
-    stripped(text.split('\t').next().unwrap_or(text), number)
-}
-
-/// A name without its first component (`a/`, `b/`), unquoted, and refused when it could leave the source.
-fn stripped(name: &str, number: usize) -> Result<Option<String>> {
-    let name = unquote(name);
-    if name == "/dev/null" {
-        return Ok(None);
-    }
-    let Some((_, path)) = name.split_once('/') else {
-        bail!("line {number}: `{name}` has no leading folder to strip");
-    };
-    if name.starts_with('/') || path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
-        bail!("line {number}: `{name}` leaves the source tree");
-    }
-    if path.split('/').any(|part| part.eq_ignore_ascii_case(".git")) {
-        bail!("line {number}: `{name}` writes into git's own folder");
-    }
-    Ok(Some(path.to_owned()))
-}
-
-/// Git's C-style quoting (`core.quotePath`): octal bytes and the usual escapes.
-fn unquote(name: &str) -> String {
-    let Some(inner) = name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return name.to_owned();
-    };
-    let mut bytes = Vec::new();
-    let mut rest = inner.bytes().peekable();
-    while let Some(byte) = rest.next() {
-        if byte != b'\\' {
-            bytes.push(byte);
-            continue;
+        let old = old.or(self.minus.flatten());
+        let new = new.or(self.plus.flatten());
+        if (old.is_none() && !self.creates) || (new.is_none() && !self.deletes) {
+            bail!("line {number}: `diff --git` without two names");
         }
-        match rest.next() {
-            Some(b'n') => bytes.push(b'\n'),
-            Some(b't') => bytes.push(b'\t'),
-            Some(digit @ b'0'..=b'7') => {
-                let mut value = u32::from(digit - b'0');
-                while let Some(next) = rest.next_if(|next| (b'0'..=b'7').contains(next)) {
-                    value = value * 8 + u32::from(next - b'0');
-                }
-                bytes.push(value as u8);
-            }
-            Some(other) => bytes.push(other),
-            None => {}
-        }
+        file.old = old.filter(|_| !self.creates);
+        file.new = new.filter(|_| !self.deletes);
+        Ok(())
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn no_mode(rest: &[u8], number: usize) -> anyhow::Error {
+    let said = String::from_utf8_lossy(rest);
+    anyhow::anyhow!("line {number}: `{}` is not the mode of a file or a link", said.trim_end())
+}
+
+/// `<id>..<id>[ <mode>]`: the ids, where they are whole.
+fn index_line(rest: &[u8], number: usize) -> Result<(Option<[String; 2]>, Option<Mode>)> {
+    let text = String::from_utf8_lossy(rest);
+    let mut words = text.split_whitespace();
+    let ids = words.next().and_then(|ids| ids.split_once(".."));
+    let whole = |id: &&str| id.len() == 40 && id.bytes().all(|b| b.is_ascii_hexdigit());
+    let ids = ids.filter(|(old, new)| whole(old) && whole(new)).map(|(old, new)| [old.to_owned(), new.to_owned()]);
+    let Some(mode) = words.next() else { return Ok((ids, None)) };
+    match Mode::read(mode.as_bytes()) {
+        Some(mode) => Ok((ids, Some(mode))),
+        None => Err(no_mode(mode.as_bytes(), number)),
+    }
+}
+
+/// All hunks that follow.
+fn hunks(lines: &mut Lines<'_>, file: &mut FileDiff, body: &mut Vec<u8>) -> Result<()> {
+    while lines.peek(0).is_some_and(|line| line.bytes.starts_with(b"@@ -")) {
+        file.hunks.push(hunk::read(lines, body)?);
+    }
+    Ok(())
+}
+
+fn consistent(file: &FileDiff, first: Line<'_>) -> Result<()> {
+    let number = first.number;
+    if file.old.is_none() && file.hunks.iter().any(|hunk| hunk.old_count > 0) {
+        bail!("line {number}: a new file cannot have had lines");
+    }
+    if file.new.is_none() && file.hunks.iter().any(|hunk| hunk.new_count > 0) {
+        bail!("line {number}: a deleted file cannot have lines left");
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MAIL: &[u8] = b"From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001\n\
-Subject: [PATCH] x\n\n--- a line of prose\n---\n a.c | 2 +-\n\n\
-diff --git a/a.c b/a.c\nindex 1234567..89abcde 100644\n--- a/a.c\n+++ b/a.c\n@@ -3,2 +3,2 @@ main()\n one\n--- two\n+++ three\n\
-diff --git a/old b/new\nsimilarity index 100%\nrename from old\nrename to new\n\
-diff --git a/gone b/gone\ndeleted file mode 100644\n--- a/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n\\ No newline at end of file\n-- \n2.39\n";
-
-    #[test]
-    fn files_and_hunks_are_found_and_the_mail_is_not() {
-        let diff = read(MAIL).unwrap();
-        assert_eq!(diff.touches(), ["a.c", "gone", "new", "old"]);
-        assert_eq!(diff.files[0].hunks, [Hunk { old_start: 3, line: 12 }]);
-        assert_eq!(diff.files[2].new, None);
-        let body = String::from_utf8(diff.body).unwrap();
-        assert!(body.contains("--- two\n+++ three\n"));
-        assert!(!body.contains("prose") && !body.contains("index 1234567") && !body.contains("2.39"), "{body}");
-    }
-
-    #[test]
-    fn a_name_that_leaves_the_tree_is_refused_with_its_line() {
-        for (name, why) in
-            [("a/../../etc/passwd", "leaves"), ("a/x/.git/config", "git's own"), ("/etc/passwd", "leaves")]
-        {
-            let text = format!("--- {name}\n+++ {name}\n@@ -1 +1 @@\n-a\n+b\n");
-            let error = read(text.as_bytes()).unwrap_err().to_string();
-            assert!(error.starts_with("line 1: ") && error.contains(why), "{error}");
-        }
-    }
-
-    #[test]
-    fn quoted_names_and_plain_diffs_are_read() {
-        let diff = read(b"--- x.orig/f g\t2024-01-01\n+++ x/f g\t2024-01-02\n@@ -1 +1 @@\n-a\n+b\n").unwrap();
-        assert_eq!(diff.touches(), ["f g"]);
-        let diff = read(b"diff --git \"a/\\303\\251\" \"b/\\303\\251\"\nold mode 100644\nnew mode 100755\n").unwrap();
-        assert_eq!(diff.touches(), ["é"]);
-    }
-
-    #[test]
-    fn a_cut_off_hunk_is_an_error() {
-        let error = read(b"--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n a\n").unwrap_err().to_string();
-        assert_eq!(error, "line 3: the hunk is cut off: 2 old and 2 new lines are missing");
-        assert_eq!(read(b"just words\n").unwrap_err().to_string(), "no diff in it");
-    }
-}
+mod tests;
