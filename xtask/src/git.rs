@@ -121,15 +121,25 @@ pub fn answers(ctx: &Context, url: &str) -> Result<(), Silence> {
 fn prepare(patience: &Patience) {
     static ONCE: Once = Once::new();
     let milliseconds = |time: Duration| time.as_millis().try_into().unwrap_or(i32::MAX);
+    trust();
     ONCE.call_once(|| {
         smart::register();
-        // SAFETY: each sets one value inside libgit2, before this process opens its first repository; `Once` orders them before
-        // all else. Only objects are read, each checked by its id: it does not matter whose they are. None fails on this platform.
+        // SAFETY: each sets one value inside libgit2, before this process asks its first server; `Once` orders them before all
+        // else. None fails on this platform.
         let _ = unsafe {
-            git2::opts::set_verify_owner_validation(false)
-                .and(git2::opts::set_server_connect_timeout_in_milliseconds(milliseconds(patience.connect)))
+            git2::opts::set_server_connect_timeout_in_milliseconds(milliseconds(patience.connect))
                 .and(git2::opts::set_server_timeout_in_milliseconds(milliseconds(patience.stall)))
         };
+    });
+}
+
+/// Once in a process, before it opens a repository: no opinion on who owns one. Only objects are read, each checked by its id, and
+/// nothing that a repository's configuration names is run.
+pub(crate) fn trust() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: sets one value inside libgit2; `Once` orders it before all that reads it. It does not fail on this platform.
+        let _ = unsafe { git2::opts::set_verify_owner_validation(false) };
     });
 }
 

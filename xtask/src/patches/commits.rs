@@ -2,16 +2,36 @@
 //!
 //! The same source and queue give the same commit ids on any machine.
 
-use super::Queue;
-use super::mail::Mail;
-use crate::sources::Checked;
-use anyhow::Result;
-use git2::{Oid, Repository};
+use super::apply::{self, Direction};
+use super::content::{self, Files, Mode};
+use super::mail::{Date, Mail};
+use super::{Patch, Queue};
+use crate::fault::Fault;
+use crate::sources::{self, Checked};
+use crate::tree;
+use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
+use git2::build::{CheckoutBuilder, TreeUpdateBuilder};
+use git2::{FileMode, ObjectType, Oid, Repository, RepositoryInitOptions};
 use std::path::Path;
 
 /// The trailer that says which file of the queue a commit is; it survives `commit --amend` and `rebase -i`, and `refresh` takes it
 /// out again.
 pub const TRAILER: &str = "Queue-File";
+
+/// The tag of the commit that is the source, and the branch with the patches.
+pub const BASE: &str = "base";
+pub const BRANCH: &str = "queue";
+
+/// Who committed, and who wrote what says nothing of its author.
+const COMMITTER: &[u8] = b"Xenwright <xenwright@example.org>";
+const UNKNOWN: &[u8] = b"unknown <unknown>";
+
+/// 1980-01-01, as the files of a source: the date of the base, and of a patch that says none.
+const DATE: Date = Date { seconds: 315_532_800, offset_minutes: 0 };
+
+/// Files reach commits and the work tree byte for byte, whatever the source's own attributes say.
+const ATTRIBUTES: &str = "* -text -ident -filter -working-tree-encoding\n";
 
 /// A commit that is a patch.
 #[derive(Clone, Debug)]
@@ -25,22 +45,270 @@ pub struct Entry {
 
 /// Makes a repository in `work`, a folder that does not exist or is empty, with the source as its first commit, named by the tag
 /// `base`; checks that its tree is what the source's files are.
-pub fn start(_work: &Path, _source: &Checked) -> Result<Repository> {
-    todo!()
+pub fn start(work: &Path, source: &Checked) -> Result<Repository> {
+    if work.symlink_metadata().is_ok() && fs::read_dir(work)?.next().is_some() {
+        return Err(Fault::usage(format!("{} is not empty", work.display()))
+            .cure("remove it when nothing in it is needed any more, or name another folder with --work DIR")
+            .into());
+    }
+    tree::copy(source.path(), work)?;
+    // The copy has the time stamps of 1980; nothing but the folder itself differs from the source.
+    let repository = init(work)?;
+    let tree = add(work)?;
+    let expected = sources::tree::id(source.path())?;
+    if tree.to_string() != expected.as_str() {
+        bail!("{}: git made the tree {tree} of source {}, expected {expected}", work.display(), source.name());
+    }
+    let message = format!("{}\n\nThe source as it is pinned. The commits above it are its patches.\n", source.name());
+    let base = repository.odb()?.write(ObjectType::Commit, &object(tree, None, UNKNOWN, DATE, message.as_bytes()))?;
+    repository.reference(&format!("refs/tags/{BASE}"), base, true, "source")?;
+    repository.reference(&format!("refs/heads/{BRANCH}"), base, true, "source")?;
+    Ok(repository)
+}
+
+/// An empty repository without templates and hooks.
+fn init(work: &Path) -> Result<Repository> {
+    crate::git::trust();
+    let mut options = RepositoryInitOptions::new();
+    options.external_template(false).initial_head(BRANCH).no_reinit(true);
+    let repository = Repository::init_opts(work, &options)?;
+    let mut config = repository.config()?;
+    for (key, value) in [("core.autocrlf", "false"), ("core.filemode", "true"), ("core.symlinks", "true")] {
+        config.set_str(key, value)?;
+    }
+    let info = repository.path().join("info");
+    fs::create_dir_all(&info)?;
+    fs::write(info.join("attributes"), ATTRIBUTES)?;
+    Ok(repository)
+}
+
+/// All files of the work tree in the index and in one pack: thousands of loose objects would have git collect them at the
+/// user's first command.
+fn add(work: &Path) -> Result<Oid> {
+    let pack = ["-c", "core.bigFileThreshold=1", "-c", "core.compression=1"];
+    git(work, &[&pack[..], &["add", "--all", "--force", "."]].concat())?;
+    let tree = git(work, &["write-tree"])?;
+    Ok(Oid::from_str(tree.trim())?)
+}
+
+/// Runs git and gives what it printed.
+fn git(work: &Path, arguments: &[&str]) -> Result<String> {
+    let output = super::git(work)
+        .args(arguments)
+        .output()
+        .map_err(|error| Fault::failed(format!("running git: {error}")).cure("install git"))?;
+    if !output.status.success() {
+        bail!("{}: git failed: {}", work.display(), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Adds the patch as a commit upon `parent`: `tree` is what it makes of the parent's tree. The author and date are the mail's, the
 /// committer is fixed.
-pub fn commit(_repository: &Repository, _parent: Oid, _tree: Oid, _mail: &Mail, _file: Option<&str>) -> Result<Oid> {
-    todo!()
+pub fn commit(repository: &Repository, parent: Oid, tree: Oid, mail: &Mail, file: Option<&str>) -> Result<Oid> {
+    Ok(repository.odb()?.write(ObjectType::Commit, &raw(tree, Some(parent), mail, file))?)
 }
 
-/// Applies the whole queue upon `base`, a commit; every patch must apply, offsets are accepted. The last commit.
-pub fn push(_repository: &Repository, _base: Oid, _queue: &Queue) -> Result<Oid> {
-    todo!()
+/// The mail as a commit gives it back, for comparing: a commit has always an author and a date, and keeps no notes.
+pub fn as_committed(mail: &Mail) -> Mail {
+    parse(&raw(Oid::ZERO_SHA1, None, mail, None)).0
+}
+
+fn raw(tree: Oid, parent: Option<Oid>, mail: &Mail, file: Option<&str>) -> Vec<u8> {
+    let author = author(&mail.author);
+    let message = match file {
+        Some(file) => with_trailer(&mail.message(), file),
+        None => mail.message(),
+    };
+    object(tree, parent, &author, mail.date.unwrap_or(DATE), &message)
+}
+
+/// A commit's bytes. libgit2 takes names and messages in UTF-8 only.
+fn object(tree: Oid, parent: Option<Oid>, author: &[u8], date: Date, message: &[u8]) -> Vec<u8> {
+    let sign = if date.offset_minutes < 0 { '-' } else { '+' };
+    let minutes = date.offset_minutes.unsigned_abs();
+    let when = format!(" {} {sign}{:02}{:02}\n", date.seconds, minutes / 60, minutes % 60);
+    let mut bytes = format!("tree {tree}\n").into_bytes();
+    if let Some(parent) = parent {
+        bytes.extend(format!("parent {parent}\n").bytes());
+    }
+    for (role, who) in [(&b"author "[..], author), (b"committer ", COMMITTER)] {
+        bytes.extend([role, who, when.as_bytes()].concat());
+    }
+    bytes.push(b'\n');
+    bytes.extend_from_slice(message);
+    bytes
+}
+
+/// `Name <address>` with nothing in it that would end a commit's line early.
+fn author(author: &[u8]) -> Vec<u8> {
+    let (name, address) = match author.iter().rposition(|&b| b == b'<') {
+        Some(at) => author.split_at(at),
+        None => (author, &[][..]),
+    };
+    let plain = |text: &[u8]| -> Vec<u8> {
+        let kept: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b'<' | b'>' | b'\n' | b'\r' | 0)).collect();
+        kept.trim_ascii().to_vec()
+    };
+    let (name, address) = (plain(name), plain(address));
+    match (name.is_empty(), address.is_empty()) {
+        (true, true) => UNKNOWN.to_vec(),
+        // Git refuses to commit anew what has no name.
+        (true, false) => [&address, &b" <"[..], &address, b">"].concat(),
+        _ => [&name, &b" <"[..], &address, b">"].concat(),
+    }
+}
+
+/// A message with the trailer in its last paragraph if that has only trailers, otherwise in one of its own.
+fn with_trailer(message: &[u8], file: &str) -> Vec<u8> {
+    let message = message.trim_ascii_end();
+    let last = message.windows(2).rposition(|pair| pair == b"\n\n").map(|at| &message[at + 2..]);
+    let trailers = last.is_some_and(|last| last.split(|&b| b == b'\n').all(is_trailer));
+    let gap = if trailers { "\n" } else { "\n\n" };
+    [message, gap.as_bytes(), format!("{TRAILER}: {file}\n").as_bytes()].concat()
+}
+
+fn is_trailer(line: &[u8]) -> bool {
+    let key = line.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+    (key > 0 && line[key..].starts_with(b": ")) || line.first().is_some_and(|b| matches!(b, b' ' | b'\t'))
+}
+
+/// What a commit's bytes say: the mail without the trailer, and the first trailer's file.
+fn parse(bytes: &[u8]) -> (Mail, Option<String>) {
+    let end = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
+    let (header, message) = (&bytes[..end], bytes.get(end + 2..).unwrap_or_default());
+    let mut mail = Mail::default();
+    let author = header.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"author ")).unwrap_or_default();
+    if let Some(end) = author.iter().rposition(|&b| b == b'>') {
+        let who = &author[..=end];
+        mail.author = if who == UNKNOWN { Vec::new() } else { who.strip_suffix(b" <>").unwrap_or(who).to_vec() };
+        mail.date = date(&author[end + 1..]).filter(|date| *date != DATE);
+    }
+    let (message, file) = without_trailer(message);
+    mail.set_message(&message);
+    (mail, file)
+}
+
+/// ` 1763053103 +0100`
+fn date(text: &[u8]) -> Option<Date> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (seconds, zone) = text.trim().split_once(' ')?;
+    let (hours, minutes) = zone.get(1..)?.split_at_checked(2)?;
+    let offset = hours.parse::<i32>().ok()? * 60 + minutes.parse::<i32>().ok()?;
+    let offset_minutes = if zone.starts_with('-') { -offset } else { offset };
+    Some(Date { seconds: seconds.parse().ok()?, offset_minutes })
+}
+
+/// A message without any trailer of ours, wherever it stands: commits that were squashed have several, of which the first counts.
+fn without_trailer(message: &[u8]) -> (Vec<u8>, Option<String>) {
+    let start = format!("{TRAILER}:");
+    let mut file = None;
+    let mut kept: Vec<&[u8]> = Vec::new();
+    let mut lines = message.split_inclusive(|&b| b == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        let Some(value) = line.strip_prefix(start.as_bytes()) else {
+            kept.push(line);
+            continue;
+        };
+        let value = String::from_utf8_lossy(value).trim().to_owned();
+        file = file.or(Some(value).filter(|name| name.ends_with(".patch") && !name.contains('/')));
+        // The paragraph that it was alone in goes with its empty line.
+        let alone = kept.last().is_none_or(|line| line.trim_ascii().is_empty());
+        if alone {
+            lines.next_if(|line| line.trim_ascii().is_empty());
+        }
+    }
+    let text = kept.concat();
+    (text.trim_ascii_end().iter().copied().chain([b'\n']).collect(), file)
+}
+
+/// Applies the whole queue upon `base`, a commit; every patch must apply, offsets are accepted. The last commit, which the branch
+/// and the work tree then are.
+pub fn push(repository: &Repository, base: Oid, queue: &Queue) -> Result<Oid> {
+    let mut head = base;
+    for patch in &queue.patches {
+        let tree = patched(repository, head, patch)?;
+        let name = patch.file.rsplit('/').next().unwrap_or(&patch.file);
+        head = commit(repository, head, tree, &mail(patch)?, Some(name))?;
+    }
+    let branch = format!("refs/heads/{BRANCH}");
+    repository.reference(&branch, head, true, "patches")?;
+    if !repository.is_bare() {
+        repository.set_head(&branch)?;
+        repository.checkout_head(Some(CheckoutBuilder::new().force().disable_filters(true)))?;
+    }
+    Ok(head)
+}
+
+/// What stands above a patch's diff.
+pub fn mail(patch: &Patch) -> Result<Mail> {
+    Mail::read(head(&patch.text)).with_context(|| patch.file.clone())
+}
+
+/// What stands before the first line of the diff.
+fn head(text: &[u8]) -> &[u8] {
+    let mut at = 0;
+    while at < text.len() && !text[at..].starts_with(b"diff --git ") && !text[at..].starts_with(b"--- a/") {
+        at += memchr::memchr(b'\n', &text[at..]).map_or(text.len() - at, |end| end + 1);
+    }
+    &text[..at]
+}
+
+/// The tree that the patch makes of a commit's.
+fn patched(repository: &Repository, parent: Oid, patch: &Patch) -> Result<Oid> {
+    let tree = repository.find_commit(parent)?.tree()?;
+    let base = content::Tree { repository, tree: tree.clone() };
+    let mut files = Files::over(&base);
+    if let Err(misfit) = apply::apply(&mut files, patch, Direction::Forward)? {
+        return Err(Fault::failed(format!("applying {}: {misfit}", patch.file))
+            .cure("refresh the patch against this version of the source, or take it away")
+            .into());
+    }
+    written(repository, &tree, &files)
+}
+
+/// A tree with the changes of `files`.
+pub fn written(repository: &Repository, tree: &git2::Tree<'_>, files: &Files<'_>) -> Result<Oid> {
+    let mut update = TreeUpdateBuilder::new();
+    for (path, file) in files.changed() {
+        match file {
+            Some(file) => {
+                let mode = match file.mode {
+                    Mode::Plain => FileMode::Blob,
+                    Mode::Executable => FileMode::BlobExecutable,
+                    Mode::Link => FileMode::Link,
+                };
+                update.upsert(path.as_str(), repository.blob(&file.bytes)?, mode);
+            }
+            None if tree.get_path(Path::new(path)).is_ok() => {
+                update.remove(path.as_str());
+            }
+            None => {}
+        }
+    }
+    Ok(update.create_updated(repository, tree)?)
 }
 
 /// The commits after `base` up to `head`, the oldest first. A merge is an error.
-pub fn since(_repository: &Repository, _base: Oid, _head: Oid) -> Result<Vec<Entry>> {
-    todo!()
+pub fn since(repository: &Repository, base: Oid, head: Oid) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    let mut at = head;
+    while at != base {
+        let commit = repository.find_commit(at)?;
+        if commit.parent_count() > 1 {
+            return Err(Fault::failed(format!("commit {at} is a merge, which no patch can be"))
+                .cure(format!("make one line of it with `git rebase {BASE}`"))
+                .into());
+        }
+        let Some(parent) = commit.parent_ids().next() else {
+            return Err(Fault::failed(format!("{head} does not come after {base}, the source"))
+                .cure(format!("bring your commits upon it with `git rebase --onto {BASE} <the first one's parent>`"))
+                .into());
+        };
+        let (mail, file) = parse(repository.odb()?.read(at)?.data());
+        entries.push(Entry { id: at, mail, file });
+        at = parent;
+    }
+    entries.reverse();
+    Ok(entries)
 }
