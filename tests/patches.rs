@@ -6,7 +6,8 @@ mod render;
 
 use crate::support::{expect, root};
 use std::path::PathBuf;
-use xtask::patches::{Patch, apply_one};
+use xtask::patches::content::Folder;
+use xtask::patches::{Patch, Queue, push};
 use xtask::tree;
 
 fn case(name: &str) -> PathBuf {
@@ -16,15 +17,19 @@ fn case(name: &str) -> PathBuf {
 /// Reads and applies the queue of a case; the tree or the message.
 fn applied(name: &str) -> Result<tempfile::TempDir, String> {
     let case = case(name);
+    let render = |error| xtask::fault::render(&error);
+    let mut paths: Vec<PathBuf> = fs_err::read_dir(case.join("queue")).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.sort();
+    let mut queue = Queue::default();
+    for path in paths {
+        let file = format!("queue/{}", path.file_name().unwrap().to_string_lossy());
+        queue.patches.push(Patch::read(&path, file).map_err(render)?);
+    }
+    let base = Folder(case.join("before"));
+    let files = push(&base, &queue).map_err(render)?;
     let work = tempfile::tempdir().unwrap();
     tree::copy(&case.join("before"), work.path()).unwrap();
-    let mut patches: Vec<PathBuf> = fs_err::read_dir(case.join("queue")).unwrap().map(|e| e.unwrap().path()).collect();
-    patches.sort();
-    for path in patches {
-        let file = format!("queue/{}", path.file_name().unwrap().to_string_lossy());
-        let patch = Patch::read(&path, file).map_err(|error| xtask::fault::render(&error))?;
-        apply_one(work.path(), &patch).map_err(|error| xtask::fault::render(&error))?;
-    }
+    files.write(work.path()).unwrap();
     Ok(work)
 }
 

@@ -1,7 +1,7 @@
 //! Patch queues: `patches/<recipe>/<source>/NNNN-*.patch`, applied without fuzz in the order of their names.
 //!
-//! A queue is read as data; `git apply` applies it, with none of the user's configuration. An offset is accepted here: it is
-//! for a refresh to take away.
+//! A queue is read as data and applied in memory; a tree is written once, with all patches or with none. An offset is accepted
+//! here: it is for a refresh to take away.
 
 pub mod apply;
 pub mod commits;
@@ -18,7 +18,9 @@ use crate::digest::KeyBuilder;
 use crate::fault::Fault;
 use crate::recipe::Recipe;
 use crate::sources::Checked;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use apply::Direction;
+use content::{Base, Files, Folder};
 use diff::Diff;
 use fs_err as fs;
 use std::collections::BTreeMap;
@@ -111,47 +113,28 @@ pub fn apply(ctx: &Context, source: &Checked, queue: &Queue) -> Result<Patched> 
     }
     let what = format!("patched source {}", source.name());
     let stored = ctx.store.tree_or_make(&key.finish(), &what, |folder| {
+        let base = Folder(source.path().to_owned());
+        let files = push(&base, queue)?;
         crate::tree::copy(source.path(), folder)?;
-        queue.patches.iter().try_for_each(|patch| apply_one(folder, patch))
+        files.write(folder)
     })?;
     Ok(Patched { path: stored.path })
 }
 
-/// Applies one patch to the tree below `folder`.
-pub fn apply_one(folder: &Path, patch: &Patch) -> Result<()> {
-    let folder = fs::canonicalize(folder)?;
-    let input = tempfile::NamedTempFile::new().context("making a temporary file for a patch")?;
-    fs::write(input.path(), &patch.text)?;
-    let output = git(&folder)
-        .args(["apply", "--whitespace=nowarn", "-p1", "--"])
-        .arg(input.path())
-        .output()
-        .map_err(|error| Fault::failed(format!("running git: {error}")).cure("install git"))?;
-    if output.status.success() {
-        return Ok(());
+/// What a queue makes of a base, in memory; the first patch that does not apply is the error.
+pub fn push<'b>(base: &'b dyn Base, queue: &Queue) -> Result<Files<'b>> {
+    let mut files = Files::over(base);
+    for patch in &queue.patches {
+        apply::apply(&mut files, patch, Direction::Forward)?.map_err(|misfit| {
+            Fault::failed(format!("applying {}: {misfit}", patch.file))
+                .cure("refresh the patch against this version of the source, or take it away")
+        })?;
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(Fault::failed(format!("applying {}: {}", patch.file, cause(&patch.diff, &said)))
-        .cure("refresh the patch against this version of the source, or take it away")
-        .into())
-}
-
-/// What git said, with the hunk counted as a reader of the patch would.
-fn cause(diff: &Diff, said: &str) -> String {
-    let failed = said.lines().find_map(|line| line.strip_prefix("error: patch failed: ")?.rsplit_once(':'));
-    if let Some((path, line)) = failed {
-        let file = diff.files.iter().find(|file| file.old.as_deref() == Some(path));
-        let hunk = file.and_then(|file| file.hunks.iter().position(|hunk| hunk.old_start.to_string() == line));
-        if let Some(hunk) = hunk {
-            return format!("hunk {} of {path} does not apply at line {line}", hunk + 1);
-        }
-    }
-    let first = said.lines().next().unwrap_or("git apply failed without a word");
-    first.strip_prefix("error: ").unwrap_or(first).to_owned()
+    Ok(files)
 }
 
 /// The `git` program without the user's or the machine's configuration, and without looking for a repository above `folder`.
-#[expect(clippy::disallowed_methods, reason = "libgit2 applies no patch whose lines have moved")]
+#[expect(clippy::disallowed_methods, reason = "libgit2 splits no mails and makes no work trees")]
 pub fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command.current_dir(folder).env_clear();

@@ -144,7 +144,7 @@ fn what_contradicts_itself_is_refused_with_its_line() {
         (format!("{hunk}@@ -4294967296 +1 @@\n-a\n"), "line 3: the numbers of the hunk header are too large"),
         (format!("{hunk}@@ -1 +1 @@\n-a\n+b\n\n@@ -9 +9 @@\n-a\n+b\n"), "line 7: a hunk that belongs to no file"),
         (
-            format!("diff --git a/f b/f\n--- a/f\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n"),
+            "diff --git a/f b/f\n--- a/f\n+++ b/g\n@@ -1 +1 @@\n-a\n+b\n".to_owned(),
             "line 1: the header's lines name different files",
         ),
         (
