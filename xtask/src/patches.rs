@@ -6,7 +6,10 @@
 pub mod apply;
 pub mod commits;
 pub mod content;
+pub mod dep3;
 pub mod diff;
+pub mod export;
+pub mod import;
 pub mod mail;
 pub mod name;
 pub mod rebase;

@@ -121,6 +121,11 @@ impl Mail {
         Some(String::from_utf8_lossy(&value).into_owned())
     }
 
+    /// Appends a trailer.
+    pub fn add_trailer(&mut self, key: &str, value: &[u8]) {
+        body::add_trailer(&mut self.body, key.as_bytes(), value);
+    }
+
     /// The author's name and address; the address stands for a name that is missing, as with git.
     pub fn author_parts(&self) -> (&[u8], &[u8]) {
         let Some(open) = self.author.iter().rposition(|&b| b == b'<') else {

@@ -1,9 +1,24 @@
-//! `patch export`.
+//! `patch export`: a queue as a quilt directory, with Debian's headers, or as mails for `git am`. The queue stays as it is.
 
+use crate::catalog;
 use crate::cli::patch as cli;
+use crate::context;
+use crate::patches::{Queue, export};
 use crate::report::Report;
 use anyhow::Result;
+use serde_json::json;
 
-pub fn run(_args: &cli::Export, _report: &Report) -> Result<()> {
-    todo!()
+pub fn run(args: &cli::Export, report: &Report) -> Result<()> {
+    let root = context::checkout()?;
+    let recipe = catalog::find(&root, &args.recipe.wanted)?;
+    let queue = super::queue(Queue::read_all(&root, &recipe)?, &recipe, &args.source)?;
+    export::export(&queue, args.format, &args.to)?;
+    let count = queue.patches.len();
+    let patches = if count == 1 { "1 patch".to_owned() } else { format!("{count} patches") };
+    let to = args.to.display();
+    report.result(
+        &format!("patches/{}/{}: {patches} written to {to}", recipe.stem(), args.source),
+        json!({ "recipe": recipe.stem(), "source": args.source, "patches": count, "to": args.to }),
+    );
+    Ok(())
 }
