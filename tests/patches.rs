@@ -1,5 +1,6 @@
 //! Queues applied to small trees: `tests/patches/<case>/{before,queue}` give `after`, or the message in `error.txt`.
 
+mod engine;
 mod mail;
 mod name;
 mod render;

@@ -47,6 +47,7 @@ fn leads_both_ways(old: &Content, new: &Content) {
         assert_eq!(applied(folder.path(), new.id(), &text, true), Ok(old.id().to_string()), "{shown}");
     }
     assert_eq!(old.id() == new.id(), text.is_empty());
+    super::engine::carries(&repository, &old, &new, &text);
 }
 
 fn content(files: &[(&str, FileMode, &[u8])]) -> Content {

@@ -3,12 +3,14 @@
 
 use anyhow::{Result, bail};
 use fs_err as fs;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::Read;
 use std::path::Path;
 
 /// Far above any patch to a source; binary data comes in lines of 66 bytes.
 const LINE_LIMIT: usize = 16 << 20;
 const FILE_LIMIT: usize = 256 << 20;
+/// How much is read at once; far below the limit of a line, so that no line longer than that hides in one.
+const PIECE: u64 = 1 << 20;
 
 /// One line with its end.
 #[derive(Clone, Copy, Debug)]
@@ -76,24 +78,29 @@ impl<'t> Iterator for Lines<'t> {
 
 /// The whole of a patch file, or the first line at which it is too large.
 pub fn read_file(path: &Path) -> Result<Vec<u8>> {
-    bounded(BufReader::new(fs::File::open(path)?))
+    bounded(fs::File::open(path)?, FILE_LIMIT)
 }
 
-fn bounded(mut reader: impl BufRead) -> Result<Vec<u8>> {
+/// Looks at a piece at a time, not at each line: a queue may have a million of them.
+fn bounded(mut reader: impl Read, limit: usize) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    for number in 1.. {
-        let taken = reader.by_ref().take(LINE_LIMIT as u64 + 1).read_until(b'\n', &mut text)?;
-        if taken > LINE_LIMIT {
-            bail!("line {number}: longer than {} MiB", LINE_LIMIT >> 20);
+    // Where the line begins that is being read.
+    let mut start = 0;
+    let number = |text: &[u8], start: usize| memchr::memchr_iter(b'\n', &text[..start]).count() + 1;
+    loop {
+        let known = text.len();
+        if reader.by_ref().take(PIECE).read_to_end(&mut text)? == 0 {
+            return Ok(text);
         }
-        if text.len() > FILE_LIMIT {
-            bail!("line {number}: more than {} MiB up to here", FILE_LIMIT >> 20);
+        let end = memchr::memchr(b'\n', &text[known..]).map_or(text.len(), |end| known + end);
+        if end - start > LINE_LIMIT {
+            bail!("line {}: longer than {} MiB", number(&text, start), LINE_LIMIT >> 20);
         }
-        if taken == 0 {
-            break;
+        start = memchr::memrchr(b'\n', &text[known..]).map_or(start, |end| known + end + 1);
+        if text.len() > limit {
+            bail!("line {}: more than {} MiB up to here", number(&text, start), limit >> 20);
         }
     }
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -103,9 +110,11 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_refused_while_it_is_read() {
-        let endless = BufReader::new(b"one\n".chain(repeat(b'x')));
-        assert_eq!(bounded(endless).unwrap_err().to_string(), "line 2: longer than 16 MiB");
-        let line = [vec![b'x'; LINE_LIMIT - 1], vec![b'\n']].concat();
-        assert_eq!(bounded(line.as_slice()).unwrap(), line);
+        let endless = b"one\n".chain(repeat(b'x'));
+        assert_eq!(bounded(endless, FILE_LIMIT).unwrap_err().to_string(), "line 2: longer than 16 MiB");
+        let long = [vec![b'x'; LINE_LIMIT], vec![b'\n']].concat();
+        assert_eq!(bounded([long.clone(), long].concat().as_slice(), FILE_LIMIT).unwrap().len(), 2 * (LINE_LIMIT + 1));
+        let endless = bounded(repeat(b'\n'), 2 << 20).unwrap_err().to_string();
+        assert_eq!(endless, "line 3145729: more than 2 MiB up to here");
     }
 }
