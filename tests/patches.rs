@@ -1,6 +1,7 @@
 //! Queues applied to small trees: `tests/patches/<case>/{before,queue}` give `after`, or the message in `error.txt`.
 
 mod engine;
+mod lint;
 mod mail;
 mod name;
 mod render;

@@ -93,11 +93,6 @@ fn stems_fit() {
 }
 
 #[test]
-fn every_patch_says_why() {
-    clean(&explains_its_patches(&texts()));
-}
-
-#[test]
 fn no_machine_is_named() {
     clean(&names_no_machine(&words_of_this_machine(), &texts()));
 }
@@ -143,16 +138,6 @@ fn a_broken_law_is_found() {
         ),
         ("no such source", has_no_orphans(&recipes, &[Text::new("patches/xen-4.17.4/qemu/0001-a.patch", "")])),
         ("a patch lies in", has_no_orphans(&recipes, &[Text::new("patches/0001-a.patch", "")])),
-        ("a patch is called", explains_its_patches(&[Text::new("patches/a/b/fix.patch", "")])),
-        ("no `Subject:`", explains_its_patches(&[Text::new("patches/a/b/0001-a.patch", "From: x\n\nWhy.\n---\n")])),
-        (
-            "does not say why",
-            explains_its_patches(&[Text::new("patches/a/b/0001-a.patch", "Subject: a\n\nOrigin: us\n---\n")]),
-        ),
-        (
-            "no `Forwarded: `",
-            explains_its_patches(&[Text::new("patches/a/b/0001-a.patch", "Subject: a\n\nOrigin: us\n---\n")]),
-        ),
         ("a.md:2: names", names_no_machine(&words, &[Text::new("a.md", "\nhttps://mirror.example/debian")])),
         ("a.md:1: names", names_no_machine(&words, &[Text::new("a.md", "cd /home/u/src")])),
         ("no ban with a reason on HashMap", bans("")),
@@ -167,8 +152,6 @@ fn a_broken_law_is_found() {
 fn a_kept_law_is_quiet() {
     let words = BTreeSet::from(["/home/u/".to_owned()]);
     clean(&names_no_machine(&words, &[Text::new("a.md", "target/home/u/ is another folder")]));
-    let patch = "From: A\nSubject: [PATCH] libs: x\n\nBecause.\n\nOrigin: xenwright\nForwarded: no\n---\n a | 1 +\n";
-    clean(&explains_its_patches(&[Text::new("patches/xen-4.17.4/xen/0101-x.patch", patch)]));
     assert_eq!(
         hosts(
             "deb [arch=amd64] http://a.example:80/debian x main\n# http://b.example/\nURIs: https://c.example http://127.0.0.1/\n"

@@ -1,9 +1,97 @@
-//! Heads of patches, read and written.
+//! Heads of patches, read and written: `mail/*.head` beside what is read from it.
 
-use crate::support::root;
+use crate::support::{cases, expect, root, scratch};
 use proptest::prelude::*;
-use xtask::catalog;
+use xtask::patches::git;
 use xtask::patches::mail::Mail;
+use xtask::{catalog, fault};
+
+/// The fields with the bytes that are not UTF-8 as numbers.
+fn shown(read: anyhow::Result<Mail>) -> String {
+    let mail = match read {
+        Ok(mail) => mail,
+        Err(error) => return fault::render(&error) + "\n",
+    };
+    let plain = |text: &[u8]| {
+        let chunk = |chunk: std::str::Utf8Chunk<'_>| format!("{}{}", chunk.valid(), chunk.invalid().escape_ascii());
+        text.utf8_chunks().map(chunk).collect::<String>()
+    };
+    let (name, address) = mail.author_parts();
+    let mut out = format!("author: {}\nname: {}\naddress: {}\n", plain(&mail.author), plain(name), plain(address));
+    let date = mail.date.map(|date| format!("{date} = {}", date.seconds));
+    out += &format!("date: {}\nsubject: {}\n", date.unwrap_or_default(), plain(&mail.subject));
+    for (name, text) in [("body", &mail.body), ("notes", &mail.notes)] {
+        out += &format!("{name}:\n");
+        plain(text).lines().for_each(|line| out += &format!("| {line}\n"));
+    }
+    for key in ["Origin", "Forwarded", "Advisory", "Link", "Last-Update"] {
+        if let Some(value) = mail.trailer(key) {
+            out += &format!("{key} = {value}\n");
+        }
+    }
+    out
+}
+
+#[test]
+fn heads_are_read_as_written_down() {
+    for case in cases("patches/mail", "head") {
+        let read = Mail::read(&fs_err::read(&case).unwrap());
+        expect::golden(&case.with_extension("txt"), &shown(read));
+    }
+}
+
+const DIFF: &[u8] = b"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
+
+/// What `git am` would take from a patch: author, subject, reason and the rest.
+fn by_git(patch: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>) {
+    let folder = scratch();
+    let at = |name: &str| folder.path().join(name);
+    fs_err::write(at("patch"), patch).unwrap();
+    let mut git = git(folder.path());
+    git.args(["mailinfo", "-n", "-b", "body", "rest"]).stdin(fs_err::File::open(at("patch")).unwrap().into_file());
+    let output = git.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let field = |name: &str| {
+        let mut lines = output.stdout.split(|&b| b == b'\n');
+        lines.find_map(|line| line.strip_prefix(name.as_bytes())).unwrap_or_default().to_vec()
+    };
+    let author = [&field("Author: "), b" <".as_slice(), &field("Email: "), b">"].concat();
+    (author, field("Subject: "), fs_err::read(at("body")).unwrap(), fs_err::read(at("rest")).unwrap())
+}
+
+/// Whether git takes from the canonical form what was put into it.
+fn survives_git(mail: &Mail) {
+    let patch = [mail.write(), DIFF.to_vec()].concat();
+    let (author, subject, body, rest) = by_git(&patch);
+    let shown = patch.escape_ascii();
+    // What stays encoded here git decodes; of two addresses it takes the first.
+    let is_encoded = |text: &[u8]| text.windows(2).any(|two| two == b"=?");
+    let (name, address) = mail.author_parts();
+    if address.contains(&b'@')
+        && mail.author.ends_with(b">")
+        && mail.author.iter().filter(|&&b| b == b'@').count() == 1
+        && !is_encoded(name)
+    {
+        assert_eq!(author, [name, b" <", address, b">"].concat(), "{shown}");
+    }
+    if !is_encoded(&mail.subject) {
+        assert_eq!(subject, mail.subject, "{shown}");
+    }
+    assert_eq!(body.trim_ascii_end(), mail.body.trim_ascii_end(), "{shown}");
+    assert!(rest.ends_with(DIFF), "{shown}");
+}
+
+#[test]
+fn git_takes_the_canonical_form_as_it_was_meant() {
+    let mut mails = 0;
+    for case in cases("patches/mail", "head") {
+        if let Ok(mail) = Mail::read(&fs_err::read(&case).unwrap()) {
+            survives_git(&mail);
+            mails += 1;
+        }
+    }
+    assert!(mails > 10);
+}
 
 /// Lines that something is about, and any others.
 fn line() -> impl Strategy<Value = Vec<u8>> {
@@ -74,6 +162,17 @@ proptest! {
         again.set_message(&mail.message());
         prop_assert_eq!(&again, &mail);
         prop_assert_eq!(&Mail::read(&mail.write()).unwrap(), &mail);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn git_takes_what_is_generated(text in text()) {
+        if let Ok(mail) = Mail::read(&text) {
+            survives_git(&mail);
+        }
     }
 }
 

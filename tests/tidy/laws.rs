@@ -31,12 +31,17 @@ pub fn stays_small(texts: &[Text]) -> Vec<String> {
 }
 
 /// These take plain values and give plain values: what they say can depend on nothing else.
-const PURE: [&str; 9] = [
+const PURE: [&str; 14] = [
     "xtask/src/audit.rs",
     "xtask/src/audit/",
     "xtask/src/elf.rs",
     "xtask/src/elf/",
     "xtask/src/filter.rs",
+    "xtask/src/patches/lint.rs",
+    "xtask/src/patches/lint/",
+    "xtask/src/patches/mail.rs",
+    "xtask/src/patches/mail/",
+    "xtask/src/patches/name.rs",
     "xtask/src/plan.rs",
     "xtask/src/provide.rs",
     "xtask/src/recipe.rs",
@@ -78,32 +83,6 @@ pub fn has_no_orphans(recipes: &[(String, BTreeSet<String>)], texts: &[Text]) ->
         };
     }
     findings.into_iter().collect()
-}
-
-pub fn explains_its_patches(texts: &[Text]) -> Vec<String> {
-    let mut findings = Vec::new();
-    for text in texts.iter().filter(|t| t.path.starts_with("patches/")) {
-        let name = text.path.rsplit('/').next().unwrap_or_default();
-        let number = name.split('-').next().unwrap_or_default();
-        if number.len() != 4 || !number.bytes().all(|b| b.is_ascii_digit()) || !name.ends_with(".patch") {
-            findings.push(format!("{}: a patch is called NNNN-<what>.patch", text.path));
-        }
-        let mail = text.text.split("\n---\n").next().unwrap_or_default();
-        let (head, body) = mail.split_once("\n\n").unwrap_or((mail, ""));
-        if !head.lines().any(|line| line.starts_with("Subject: ")) {
-            findings.push(format!("{}: no `Subject:`", text.path));
-        }
-        let is_trailer = |line: &str| line.split_once(": ").is_some_and(|(key, _)| !key.contains(' '));
-        if !body.lines().any(|line| !line.trim().is_empty() && !is_trailer(line)) {
-            findings.push(format!("{}: does not say why", text.path));
-        }
-        for trailer in ["Origin: ", "Forwarded: "] {
-            if !body.lines().any(|line| line.starts_with(trailer)) {
-                findings.push(format!("{}: no `{trailer}` trailer", text.path));
-            }
-        }
-    }
-    findings
 }
 
 /// A name of the machine that the checkout lies on has no place in it: others build on others.

@@ -10,6 +10,7 @@ pub mod dep3;
 pub mod diff;
 pub mod export;
 pub mod import;
+pub mod lint;
 pub mod mail;
 pub mod name;
 pub mod rebase;

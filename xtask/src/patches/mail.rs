@@ -95,7 +95,7 @@ impl Mail {
     pub fn write(&self) -> Vec<u8> {
         let mut out = SEPARATOR.to_vec();
         let date = self.date.map(|date| date.to_string().into_bytes()).unwrap_or_default();
-        for (name, value) in [("From", &self.author), ("Date", &date), ("Subject", &self.subject)] {
+        for (name, value) in [("From", &self.quoted_author()), ("Date", &date), ("Subject", &self.subject)] {
             if !value.is_empty() {
                 out.extend_from_slice(name.as_bytes());
                 out.extend_from_slice(b": ");
@@ -112,6 +112,17 @@ impl Mail {
             out.extend_from_slice(end);
         }
         out
+    }
+
+    /// Quotation marks within a name would be taken off by who reads it.
+    fn quoted_author(&self) -> Vec<u8> {
+        let (name, address) = self.author_parts();
+        if name == address || !name.iter().any(|b| b"\"\\".contains(b)) {
+            return self.author.clone();
+        }
+        let escape = |&b: &u8| [&b"\\"[..usize::from(b == b'"' || b == b'\\')], &[b]].concat();
+        let (rest, name) = (&self.author[name.len()..], name.iter().flat_map(escape).collect::<Vec<u8>>());
+        [b"\"", name.as_slice(), b"\"", rest].concat()
     }
 
     /// The value of a trailer of the last paragraph, by its key, whatever its case: `Origin`, `Forwarded`, `Advisory`. The fields
