@@ -103,7 +103,8 @@ fn all_of(mut errors: Vec<anyhow::Error>) -> Result<()> {
     Err(Fault { exit: Exit::Source, what: texts.join("\n  "), cure }.into())
 }
 
-fn one(ctx: &Context, name: &str, source: &Source) -> Result<Checked> {
+/// One source, whoever pins it.
+pub fn one(ctx: &Context, name: &str, source: &Source) -> Result<Checked> {
     let identity = identity(source);
     let what = format!("source {name} ({})", source.release);
     let stored = ctx.store.tree_or_make(&identity, &what, |into| bring(ctx, &what, source, into))?;
