@@ -4,6 +4,7 @@ mod engine;
 mod lint;
 mod mail;
 mod name;
+mod rebase;
 mod render;
 
 use crate::support::{expect, root};

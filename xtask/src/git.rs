@@ -68,6 +68,22 @@ pub fn seen(net: &Net, commit: &GitId, failures: &mut Failures) -> Result<Option
     Ok(None)
 }
 
+/// The first repository in a mirror folder that has both commits; what cannot be read is passed over.
+pub fn holding(net: &Net, commits: [&GitId; 2]) -> Result<Option<Repository>> {
+    prepare(net.line.patience());
+    for folder in &net.mirrors {
+        for path in repositories(folder)? {
+            interrupt::check()?;
+            if let Ok(repository) = Repository::open(&path)
+                && commits.iter().all(|commit| repository.find_commit(oid(commit)).is_ok())
+            {
+                return Ok(Some(repository));
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Fetches the commit from the repository at `url` and exports it. `scratch` is an empty folder for the objects. True if it was
 /// there.
 pub fn remote(
@@ -152,7 +168,7 @@ fn repositories(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(below)
 }
 
-fn oid(id: &GitId) -> Oid {
+pub(crate) fn oid(id: &GitId) -> Oid {
     Oid::from_str(id.as_str()).expect("a git id is 40 hexadecimal digits")
 }
 

@@ -70,6 +70,11 @@ impl Patch {
         })?;
         Ok(Patch { file, text, diff })
     }
+
+    /// The file's own name, without its folder.
+    pub fn name(&self) -> &str {
+        self.file.rsplit('/').next().unwrap_or(&self.file)
+    }
 }
 
 #[derive(Clone, Debug, Default)]

@@ -92,7 +92,7 @@ fn add(work: &Path) -> Result<Oid> {
 }
 
 /// Runs git and gives what it printed.
-fn git(work: &Path, arguments: &[&str]) -> Result<String> {
+pub(super) fn git(work: &Path, arguments: &[&str]) -> Result<String> {
     let output = super::git(work)
         .args(arguments)
         .output()

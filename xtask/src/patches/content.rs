@@ -168,6 +168,7 @@ fn metadata(path: &Path) -> Result<Option<std::fs::Metadata>> {
 }
 
 /// A base with the changes of the patches that have been applied so far.
+#[derive(Clone)]
 pub struct Files<'b> {
     base: &'b dyn Base,
     /// None is a deleted file.

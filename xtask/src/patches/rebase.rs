@@ -3,14 +3,27 @@
 //! Plain values in and out: nothing is saved here, and no work tree is made. The old side is the old source with its queue applied
 //! patch by patch; the new side is the new source with what has been carried so far.
 
+pub mod desk;
+mod merge;
+pub mod plan;
+pub mod state;
+pub mod table;
+mod text;
+mod upstream;
+mod walk;
+
 use super::Queue;
 use super::apply::Offset;
 use crate::context::Context;
 use crate::digest::GitId;
+use crate::interrupt;
 use crate::sources::Checked;
 use anyhow::Result;
+use merge::Scratch;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use upstream::History;
+use walk::{Bases, Walk};
 
 /// Where a queue comes from, or where it goes.
 #[derive(Clone, Copy)]
@@ -93,8 +106,28 @@ pub struct Step {
 
 /// Carries the queue: one step for each patch, in order, the first of them being `done`. A queue that does not apply to its own
 /// source is an error.
-pub fn rebase(_ctx: &Context, _carry: &Carry<'_>, _done: Vec<Step>, _at: AtConflict) -> Result<Vec<Step>> {
-    todo!()
+pub fn rebase(ctx: &Context, carry: &Carry<'_>, done: Vec<Step>, at: AtConflict) -> Result<Vec<Step>> {
+    if done.len() == carry.queue.patches.len() {
+        return Ok(done);
+    }
+    let history = History::of(ctx, carry)?;
+    let scratch = Scratch::new()?;
+    let bases = Bases::of(carry);
+    let mut walk = Walk::new(&bases);
+    let mut steps = done;
+    for (patch, step) in carry.queue.patches.iter().zip(&steps) {
+        walk.pass(patch, step)?;
+    }
+    for patch in carry.queue.patches.iter().skip(steps.len()) {
+        interrupt::check()?;
+        let step = walk.step(&scratch, &history, patch)?;
+        let conflicts = matches!(step.outcome, Outcome::Conflict { .. });
+        steps.push(step);
+        if conflicts && at == AtConflict::Stop {
+            break;
+        }
+    }
+    Ok(steps)
 }
 
 /// The patches of the queue on the new side, by the names of their files.

@@ -1,0 +1,143 @@
+//! A tiny project's history as a real repository: an old and a new commit of upstream, and a queue upon the old one.
+
+use crate::support::scenario::Content;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use xtask::digest::GitId;
+use xtask::patches;
+use xtask::recipe::Source;
+
+/// What a commit does to the files. A text on one line stands for as many lines as it has letters.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Change {
+    pub subject: String,
+    pub files: BTreeMap<String, String>,
+    pub links: BTreeMap<String, String>,
+    /// Path to octal digits.
+    pub modes: BTreeMap<String, String>,
+    pub remove: Vec<String>,
+    /// From and to; before all else.
+    pub rename: BTreeMap<String, String>,
+}
+
+impl Change {
+    fn make(&self, root: &Path) {
+        for (from, to) in &self.rename {
+            fs_err::create_dir_all(root.join(to).parent().unwrap()).unwrap();
+            fs_err::rename(root.join(from), root.join(to)).unwrap();
+        }
+        for path in &self.remove {
+            fs_err::remove_file(root.join(path)).unwrap();
+        }
+        let letters = |text: &String| match text.contains('\n') {
+            true => text.clone(),
+            false => text.chars().map(|c| format!("{c}\n")).collect(),
+        };
+        let files = self.files.iter().map(|(path, text)| (path.clone(), letters(text))).collect();
+        Content { files, links: self.links.clone(), modes: self.modes.clone(), ..Content::default() }.write(root);
+    }
+}
+
+/// What the real `git rebase` made of the queue.
+pub struct Rebased {
+    pub conflicts: Vec<String>,
+    pub dropped: Vec<String>,
+    pub tree: String,
+}
+
+pub struct History {
+    path: PathBuf,
+}
+
+impl History {
+    /// Tags `old` and `new`, and a branch `queue`.
+    pub fn make(path: &Path, old: &Change, upstream: &[Change], queue: &[Change]) -> History {
+        fs_err::create_dir_all(path).unwrap();
+        let history = History::at(path);
+        history.git(&["init", "-q", "-b", "main"]);
+        history.commit("old", old);
+        history.git(&["tag", "old"]);
+        upstream.iter().for_each(|change| history.commit(&change.subject, change));
+        history.git(&["tag", "new"]);
+        history.git(&["checkout", "-q", "-b", "queue", "old"]);
+        queue.iter().for_each(|change| history.commit(&change.subject, change));
+        history
+    }
+
+    /// A repository that is there.
+    pub fn at(path: &Path) -> History {
+        History { path: path.to_owned() }
+    }
+
+    fn commit(&self, subject: &str, change: &Change) {
+        change.make(&self.path);
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "-m", subject]);
+    }
+
+    /// The commit and tree of a tag as a pin.
+    pub fn source(&self, tag: &str) -> Source {
+        let tree = GitId::try_from(self.git(&["rev-parse", &format!("{tag}^{{tree}}")])).unwrap();
+        let (commit, release) = (Some(self.id(tag)), tag.to_owned());
+        Source { commit, tree: Some(tree), sha256: None, release, origins: Vec::new() }
+    }
+
+    pub fn id(&self, tag: &str) -> GitId {
+        GitId::try_from(self.git(&["rev-parse", tag])).unwrap()
+    }
+
+    /// The queue's files by name; a name is the commit's subject.
+    pub fn patches(&self) -> BTreeMap<String, Vec<u8>> {
+        let patch = |id: &str| {
+            let name = self.git(&["show", "-s", "--format=%s", id]) + ".patch";
+            let form = ["format-patch", "-1", "--stdout", "--zero-commit", "--no-stat", "--no-signature", "-k", "-M"];
+            (name, self.raw(&[&form[..], &["--binary", "--full-index", id]].concat()).unwrap())
+        };
+        self.git(&["rev-list", "old..queue"]).lines().map(patch).collect()
+    }
+
+    /// Rebases the queue, leaving out what conflicts.
+    pub fn rebased(&self) -> Rebased {
+        let subjects = |range: &str| -> Vec<String> {
+            self.git(&["log", "--reverse", "--format=%s", range]).lines().map(str::to_owned).collect()
+        };
+        self.git(&["tag", "asked", "queue"]);
+        let mut conflicts = Vec::new();
+        let mut done = self.run(&["rebase", "-q", "new", "queue"]).is_ok();
+        while !done {
+            conflicts.extend(subjects("REBASE_HEAD~1..REBASE_HEAD"));
+            done = self.run(&["rebase", "--skip"]).is_ok();
+        }
+        let mut dropped = subjects("old..asked");
+        let kept = subjects("new..queue");
+        dropped.retain(|subject| !kept.contains(subject) && !conflicts.contains(subject));
+        Rebased { conflicts, dropped, tree: self.git(&["rev-parse", "queue^{tree}"]) }
+    }
+
+    /// What git printed; it must go well.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        self.run(arguments).unwrap_or_else(|error| panic!("git {arguments:?}: {error}"))
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = self.raw(arguments)?;
+        Ok(String::from_utf8_lossy(&output).trim_end_matches('\n').to_owned())
+    }
+
+    fn raw(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
+        let mut command = patches::git(&self.path);
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{role}_NAME"), "A. Packager");
+            command.env(format!("GIT_{role}_EMAIL"), "packager@example.org");
+            command.env(format!("GIT_{role}_DATE"), "2024-05-06T07:08:09Z");
+        }
+        let output = command.env("GIT_EDITOR", "true").args(arguments).output().unwrap();
+        if output.status.success() {
+            Ok(output.stdout)
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+}
