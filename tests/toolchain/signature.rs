@@ -3,7 +3,8 @@
 use super::key::{DAY, Key, MADE, config};
 use pgp::packet::{SignatureType, Subpacket, SubpacketData};
 use pgp::types::Duration;
-use xtask::debian::signature::{certificates, verify};
+use xtask::debian::signature::verify;
+use xtask::openpgp::certificates;
 
 /// With a line that clear-signing has to escape.
 const TEXT: &str = "Suite: stable\n- dash\nDate: today\n";

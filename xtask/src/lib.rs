@@ -47,6 +47,7 @@ pub mod context;
 pub mod digest;
 pub mod fault;
 pub mod interrupt;
+pub mod openpgp;
 pub mod parallel;
 pub mod report;
 pub mod table;

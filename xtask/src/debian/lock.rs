@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::digest::hash_reader;
 use crate::download;
 use crate::fault::{Exit, Fault};
+use crate::openpgp::{self, now};
 use crate::parallel;
 use crate::toolchain::{Deb, Lock, Toolchain, Wanted, file};
 use anyhow::{Context as _, Result};
@@ -138,7 +139,7 @@ fn suites(ctx: &Context, wanted: &Wanted, now: u64) -> Result<Vec<Suite>> {
             .into());
     }
     let path = ctx.root.join("toolchains").join(&wanted.certificates);
-    let certificates = signature::certificates(&fs::read_to_string(&path)?, &wanted.signers)
+    let certificates = openpgp::certificates(&fs::read_to_string(&path)?, &wanted.signers)
         .with_context(|| format!("reading {}", path.display()))?;
     wanted.suites.iter().map(|suite| self::suite(ctx, wanted, suite, &certificates, now)).collect()
 }
@@ -248,11 +249,4 @@ fn write(ctx: &Context, name: &str, lock: &Lock) -> Result<()> {
     fs::set_permissions(temporary.path(), std::fs::Permissions::from_mode(0o644))?;
     temporary.persist(&path).with_context(|| format!("writing {}", path.display()))?;
     Ok(())
-}
-
-/// Seconds since 1970. Only signatures and expiry dates are held against it; no output has it.
-fn now() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "whether a signature has expired is a question of the wall clock")]
-    let now = std::time::SystemTime::now();
-    now.duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
