@@ -115,6 +115,8 @@ pub struct Source {
     pub sha256: Option<Hash>,
     /// What people call it: a tag or a version. Only a comment, tags move.
     pub release: String,
+    /// Fingerprint of the OpenPGP key whose signature makes a tag of this source believed when a pin is made.
+    pub signed_by: Option<String>,
     pub origins: Vec<Origin>,
 }
 

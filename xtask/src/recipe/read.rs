@@ -64,6 +64,7 @@ fn source(value: &Value) -> Option<Source> {
     let tree = optional(table.optional("tree"), |v| v.parsed(git_id));
     let sha256 = optional(table.optional("sha256"), |v| v.parsed(hash));
     let release = table.required("release").and_then(|v| v.parsed(filled));
+    let signed_by = optional(table.optional("signed-by"), |v| v.parsed(fingerprint));
     let origins = table.required("origins").and_then(|v| each(&v, origin));
     match (table.has("commit"), table.has("sha256")) {
         (true, true) => value.problem(format!("`{}` has `commit` and `sha256`: content has one identity", value.name)),
@@ -77,7 +78,14 @@ fn source(value: &Value) -> Option<Source> {
         _ => (),
     }
     table.finish();
-    Some(Source { commit: commit?, tree: tree?, sha256: sha256?, release: release?, origins: origins? })
+    Some(Source {
+        commit: commit?,
+        tree: tree?,
+        sha256: sha256?,
+        release: release?,
+        signed_by: signed_by?,
+        origins: origins?,
+    })
 }
 
 /// The key that is present says which kind of origin it is, so that a mistake in it is explained in that kind's terms.
@@ -295,6 +303,14 @@ fn git_id(text: &str) -> Result<GitId, String> {
 
 fn hash(text: &str) -> Result<Hash, String> {
     Hash::try_from(text.to_owned()).map_err(|e| e.to_string())
+}
+
+/// Of a whole OpenPGP key of version 4: an abbreviation can be met by somebody else's key.
+fn fingerprint(text: &str) -> Result<String, String> {
+    if text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(text.to_ascii_uppercase());
+    }
+    Err(format!("`{text}` is not a fingerprint: expected 40 hexadecimal digits without spaces"))
 }
 
 fn address(text: &str, schemes: &[&str]) -> Result<String, String> {
