@@ -1,10 +1,12 @@
 //! Queues applied to small trees: `tests/patches/<case>/{before,queue}` give `after`, or the message in `error.txt`.
 
 mod engine;
+mod fixture;
 mod lint;
 mod mail;
 mod name;
 mod rebase;
+mod refresh;
 mod render;
 
 use crate::support::{expect, root};

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use xtask::patches::render;
 
-type Content = BTreeMap<String, (FileMode, Vec<u8>)>;
+pub type Content = BTreeMap<String, (FileMode, Vec<u8>)>;
 
 /// Writes the files as a tree.
-fn tree<'r>(repository: &'r Repository, content: &Content) -> Tree<'r> {
+pub fn tree<'r>(repository: &'r Repository, content: &Content) -> Tree<'r> {
     let empty = repository.treebuilder(None).unwrap().write().unwrap();
     let mut update = git2::build::TreeUpdateBuilder::new();
     for (path, (mode, bytes)) in content {
@@ -126,7 +126,7 @@ fn attributes_and_configuration_change_nothing() {
     );
 }
 
-fn any_content() -> impl Strategy<Value = Content> {
+pub fn any_content() -> impl Strategy<Value = Content> {
     let line = prop_oneof![
         4 => (0..4u8).prop_map(|n| vec![b'a' + n, b'\n']),
         1 => Just(b"x\r\n".to_vec()),

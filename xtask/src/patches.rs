@@ -14,8 +14,10 @@ pub mod lint;
 pub mod mail;
 pub mod name;
 pub mod rebase;
+pub mod refresh;
 pub mod render;
 pub mod save;
+pub mod worktree;
 
 use crate::context::Context;
 use crate::digest::KeyBuilder;

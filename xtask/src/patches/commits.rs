@@ -46,13 +46,8 @@ pub struct Entry {
 /// Makes a repository in `work`, a folder that does not exist or is empty, with the source as its first commit, named by the tag
 /// `base`; checks that its tree is what the source's files are.
 pub fn start(work: &Path, source: &Checked) -> Result<Repository> {
-    if work.symlink_metadata().is_ok() && fs::read_dir(work)?.next().is_some() {
-        return Err(Fault::usage(format!("{} is not empty", work.display()))
-            .cure("remove it when nothing in it is needed any more, or name another folder with --work DIR")
-            .into());
-    }
+    vacant(work)?;
     tree::copy(source.path(), work)?;
-    // The copy has the time stamps of 1980; nothing but the folder itself differs from the source.
     let repository = init(work)?;
     let tree = add(work)?;
     let expected = sources::tree::id(source.path())?;
@@ -64,6 +59,16 @@ pub fn start(work: &Path, source: &Checked) -> Result<Repository> {
     repository.reference(&format!("refs/tags/{BASE}"), base, true, "source")?;
     repository.reference(&format!("refs/heads/{BRANCH}"), base, true, "source")?;
     Ok(repository)
+}
+
+/// Refuses a folder that holds something.
+pub fn vacant(work: &Path) -> Result<()> {
+    if work.symlink_metadata().is_ok() && fs::read_dir(work)?.next().is_some() {
+        return Err(Fault::usage(format!("{} is not empty", work.display()))
+            .cure("remove it when nothing in it is needed any more, or name another folder with --work DIR")
+            .into());
+    }
+    Ok(())
 }
 
 /// An empty repository without templates and hooks.
@@ -91,9 +96,10 @@ fn add(work: &Path) -> Result<Oid> {
     Ok(Oid::from_str(tree.trim())?)
 }
 
-/// Runs git and gives what it printed.
-pub(super) fn git(work: &Path, arguments: &[&str]) -> Result<String> {
+/// Runs git in a work tree, whoever owns it, and gives what it printed.
+pub fn git(work: &Path, arguments: &[&str]) -> Result<String> {
     let output = super::git(work)
+        .args(["-c", "safe.directory=*"])
         .args(arguments)
         .output()
         .map_err(|error| Fault::failed(format!("running git: {error}")).cure("install git"))?;
@@ -161,10 +167,14 @@ fn author(author: &[u8]) -> Vec<u8> {
 
 /// A message with the trailer in its last paragraph if that has only trailers, otherwise in one of its own.
 fn with_trailer(message: &[u8], file: &str) -> Vec<u8> {
-    let message = message.trim_ascii_end();
+    let message = message.trim_ascii();
     let last = message.windows(2).rposition(|pair| pair == b"\n\n").map(|at| &message[at + 2..]);
     let trailers = last.is_some_and(|last| last.split(|&b| b == b'\n').all(is_trailer));
-    let gap = if trailers { "\n" } else { "\n\n" };
+    let gap = match (message.is_empty(), trailers) {
+        (true, _) => "",
+        (false, true) => "\n",
+        (false, false) => "\n\n",
+    };
     [message, gap.as_bytes(), format!("{TRAILER}: {file}\n").as_bytes()].concat()
 }
 
@@ -218,8 +228,7 @@ fn without_trailer(message: &[u8]) -> (Vec<u8>, Option<String>) {
             lines.next_if(|line| line.trim_ascii().is_empty());
         }
     }
-    let text = kept.concat();
-    (text.trim_ascii_end().iter().copied().chain([b'\n']).collect(), file)
+    (kept.concat().trim_ascii().to_vec(), file)
 }
 
 /// Applies the whole queue upon `base`, a commit; every patch must apply, offsets are accepted. The last commit, which the branch
@@ -228,8 +237,7 @@ pub fn push(repository: &Repository, base: Oid, queue: &Queue) -> Result<Oid> {
     let mut head = base;
     for patch in &queue.patches {
         let tree = patched(repository, head, patch)?;
-        let name = patch.file.rsplit('/').next().unwrap_or(&patch.file);
-        head = commit(repository, head, tree, &mail(patch)?, Some(name))?;
+        head = commit(repository, head, tree, &mail(patch)?, Some(patch.name()))?;
     }
     let branch = format!("refs/heads/{BRANCH}");
     repository.reference(&branch, head, true, "patches")?;
@@ -242,16 +250,7 @@ pub fn push(repository: &Repository, base: Oid, queue: &Queue) -> Result<Oid> {
 
 /// What stands above a patch's diff.
 pub fn mail(patch: &Patch) -> Result<Mail> {
-    Mail::read(head(&patch.text)).with_context(|| patch.file.clone())
-}
-
-/// What stands before the first line of the diff.
-fn head(text: &[u8]) -> &[u8] {
-    let mut at = 0;
-    while at < text.len() && !text[at..].starts_with(b"diff --git ") && !text[at..].starts_with(b"--- a/") {
-        at += memchr::memchr(b'\n', &text[at..]).map_or(text.len() - at, |end| end + 1);
-    }
-    &text[..at]
+    Mail::read(&patch.text[..patch.diff.start()]).with_context(|| patch.file.clone())
 }
 
 /// The tree that the patch makes of a commit's.

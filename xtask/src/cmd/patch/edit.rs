@@ -1,9 +1,65 @@
-//! `patch edit`.
+//! `patch edit`: a queue as commits in a work tree of its user.
 
 use crate::cli::patch as cli;
+use crate::context::{self, Context};
+use crate::fault::Fault;
+use crate::patches::{Queue, worktree};
+use crate::recipe::Recipe;
 use crate::report::Report;
-use anyhow::Result;
+use crate::sources::{self, Checked};
+use crate::{catalog, cli as options};
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use std::path::{Path, PathBuf};
 
-pub fn run(_args: &cli::Edit, _report: &Report) -> Result<()> {
-    todo!()
+pub fn run(args: &cli::Edit, report: &Report) -> Result<()> {
+    let recipe = catalog::find(&context::checkout()?, &args.recipe.wanted)?;
+    let ctx = Context::open(report, &args.place, &args.net, &options::Work::default())?;
+    let (source, queue) = opened(&ctx, &recipe, &args.source)?;
+    let work = folder(&ctx, &recipe, &args.source, args.work.as_deref())?;
+    let head = worktree::make(&work, &source, &queue)?;
+    let (stem, name, shown) = (recipe.stem(), &args.source, shown(&ctx, &work));
+    let count = match queue.patches.len() {
+        0 => "no patch yet".to_owned(),
+        1 => "1 patch as a commit".to_owned(),
+        count => format!("{count} patches as commits"),
+    };
+    let named = args.work.as_ref().map(|_| format!(" --work {shown}")).unwrap_or_default();
+    let text = format!(
+        "{shown}: source {name} of {stem}, {count} above the tag `base`\n\n\
+         Work on them with git, such as\n  cd {shown}\n  git rebase -i base\n\n\
+         and write them back with\n  cargo xtask patch refresh {stem} {name}{named}"
+    );
+    let value = json!({
+        "recipe": stem, "source": name, "work": work, "head": head.to_string(), "patches": queue.patches.len(),
+    });
+    report.result(&text, value);
+    Ok(())
+}
+
+/// A source of the recipe, and its queue.
+pub fn opened(ctx: &Context, recipe: &Recipe, name: &str) -> Result<(Checked, Queue)> {
+    let Some(source) = recipe.source.get(name) else {
+        let known = recipe.source.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        return Err(Fault::usage(format!("recipe {} has no source `{name}`", recipe.stem()))
+            .cure(format!("its sources are: {known}"))
+            .into());
+    };
+    let queue = Queue::read_all(&ctx.root, recipe)?.remove(name).context("each source has a queue")?;
+    let checked = sources::one(ctx, name, source)
+        .map_err(|error| sources::suggest(ctx, error, || catalog::others(&ctx.root, recipe)))?;
+    Ok((checked, queue))
+}
+
+/// The work tree's folder, absolute.
+pub fn folder(ctx: &Context, recipe: &Recipe, source: &str, given: Option<&Path>) -> Result<PathBuf> {
+    match given {
+        Some(given) => Ok(std::path::absolute(given)?),
+        None => Ok(ctx.root.join("target/edit").join(recipe.stem()).join(source)),
+    }
+}
+
+/// As short as it can be typed from the checkout.
+fn shown(ctx: &Context, work: &Path) -> String {
+    work.strip_prefix(&ctx.root).unwrap_or(work).display().to_string()
 }

@@ -1,0 +1,12 @@
+tool 1
+tool 2
+tool 3
+tool 4
+tool 5
+tool 6
+tool 7
+tool 8
+tool 9
+tool 10
+tool 11
+tool 12
