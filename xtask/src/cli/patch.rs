@@ -203,10 +203,6 @@ pub struct Lint {
     pub wanted: Option<String>,
     #[command(flatten)]
     pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
 }
 
 #[derive(Debug, Args)]
