@@ -223,6 +223,10 @@ impl<'a> Attempt<'a, '_> {
         if let Some(file) = self.results.get(path) {
             return Ok(file.clone());
         }
+        // What is still to leave may have what the patch makes in its folder's place above it.
+        if self.leaving.contains(path) {
+            return self.at_first(path);
+        }
         for at in above(path) {
             match self.results.get(at) {
                 Some(Some(file)) => {
