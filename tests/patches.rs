@@ -3,6 +3,7 @@
 mod apply;
 mod engine;
 mod fixture;
+mod import;
 mod lint;
 mod mail;
 mod name;

@@ -70,9 +70,9 @@ pub fn import(place: &Place<'_>, found: Vec<Found>) -> Result<Import> {
     let mut import = Import::default();
     let nothing = found.is_empty();
     let ready = convert_all(place, found, &mut import)?;
-    if ready.is_empty() && !nothing && import.left_out.iter().all(|left| left.why == NO_DIFF) {
+    if ready.is_empty() && !nothing && import.left_out.iter().all(|left| left.why.starts_with(NO_DIFF)) {
         let first = &import.left_out[0];
-        return Err(Fault::usage(format!("{}: {NO_DIFF}", first.from))
+        return Err(Fault::usage(format!("{}: {}", first.from, first.why))
             .cure("a patch is a unified diff, best as `git format-patch` writes it")
             .into());
     }
@@ -101,20 +101,25 @@ fn convert_all(place: &Place<'_>, found: Vec<Found>, import: &mut Import) -> Res
     let mut all = Vec::new();
     for found in found {
         let from = found.name.clone();
-        let why = match ready(found, &files)? {
-            Err(why) => why,
-            Ok(ready) => match place.queue.patches.iter().find(|old| old.diff.body == ready.patch.diff.body) {
-                Some(old) => format!("the queue has it as {}", base_name(&old.file)),
-                None => {
-                    let _ = apply::apply(&mut files, &ready.patch, Direction::Forward)?;
-                    all.push(ready);
-                    continue;
-                }
-            },
+        let why = match (known(place, &found)?, ready(found, &files)?) {
+            (Some(why), _) | (None, Err(why)) => why,
+            (None, Ok(ready)) => {
+                let _ = apply::apply(&mut files, &ready.patch, Direction::Forward)?;
+                all.push(ready);
+                continue;
+            }
         };
         import.left_out.push(LeftOut { from, why });
     }
     Ok(all)
+}
+
+/// Says so if the queue holds the same diff. What a plain diff leaves open is looked up in the source, because the queue may have
+/// done already what the patch does.
+fn known(place: &Place<'_>, found: &Found) -> Result<Option<String>> {
+    let Ok(ready) = ready(found.clone(), &Files::over(place.base))? else { return Ok(None) };
+    let old = place.queue.patches.iter().find(|old| old.diff.body == ready.patch.diff.body);
+    Ok(old.map(|old| format!("the queue has it as {}", base_name(&old.file))))
 }
 
 /// The patch in the queue's form, or why it is left out.
@@ -123,7 +128,7 @@ fn ready(mut found: Found, files: &Files<'_>) -> Result<Result<Ready, String>> {
         let fault = Fault::usage(format!("{}: {error:#}", found.name));
         match crate::fault::innermost(&error).and_then(|inner| inner.cure.clone()) {
             Some(cure) => fault.cure(cure).into(),
-            None => fault.into(),
+            None => fault.cure("nothing was written; correct the patch and import it again").into(),
         }
     };
     let lines: Vec<&[u8]> = found.text.split_inclusive(|&byte| byte == b'\n').collect();
@@ -135,7 +140,7 @@ fn ready(mut found: Found, files: &Files<'_>) -> Result<Result<Ready, String>> {
     let head = lines[..start].concat();
     let converted = convert::convert(&lines, start, found.how, files).map_err(place)?;
     if converted.diff.is_empty() {
-        return Ok(Err(NO_DIFF.to_owned()));
+        return Ok(Err(format!("{NO_DIFF}; {}", converted.said.join("; "))));
     }
     let (text, mail, advisory) = match as_exported(&head, &lines, start, found.how, files) {
         Some(mail) => {

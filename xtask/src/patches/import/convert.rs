@@ -81,7 +81,7 @@ struct Names {
 impl Names {
     fn of(section: &Section, strip: usize, files: &Files<'_>) -> Result<Names> {
         let path = |side: &Side| match (&side.whole, &side.name) {
-            (Some(whole), _) => safe(whole, section.line).map(|()| Some(whole.clone())),
+            (Some(whole), _) => safe(whole, whole, section.line).map(|()| Some(whole.clone())),
             (None, Some(name)) => stripped(name, strip, section.line).map(Some),
             (None, None) => Ok(None),
         };
@@ -123,17 +123,17 @@ fn stripped(name: &str, strip: usize, line: usize) -> Result<String> {
             None => bail!("line {line}: `{name}` has no {strip} leading folders to strip (-p{strip})"),
         };
     }
-    safe(rest, line)?;
+    safe(name, rest, line)?;
     Ok(rest.to_owned())
 }
 
 /// Refuses what could leave the source, or reach into git's own folder.
-fn safe(path: &str, line: usize) -> Result<()> {
+fn safe(name: &str, path: &str, line: usize) -> Result<()> {
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        bail!("line {line}: `{path}` leaves the source tree");
+        bail!("line {line}: `{name}` leaves the source tree");
     }
     if path.split('/').any(|part| part.eq_ignore_ascii_case(".git")) {
-        bail!("line {line}: `{path}` writes into git's own folder");
+        bail!("line {line}: `{name}` writes into git's own folder");
     }
     Ok(())
 }

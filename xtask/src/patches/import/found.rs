@@ -9,7 +9,7 @@ use fs_err as fs;
 use std::path::Path;
 
 /// A patch as it was found.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Found {
     /// What messages call it.
     pub name: String,

@@ -49,7 +49,7 @@ pub fn unpack(mail: &[u8]) -> Result<Unpacked> {
     if let Some(file) = header.value(FILE) {
         return Ok(Unpacked { text: ours(mail, &header)?, file: Some(file) });
     }
-    let text = if header.is_encoded() { decoded(mail)? } else { mail.to_owned() };
+    let text = if header.is_encoded() { decoded(mail, &header)? } else { mail.to_owned() };
     Ok(Unpacked { text, file: None })
 }
 
@@ -99,7 +99,7 @@ impl<'t> Header<'t> {
                 _ => {
                     start = end - line.len();
                     let text = String::from_utf8_lossy(line);
-                    let name = if start == 0 { None } else { text.split_once(':').map(|(name, _)| name.to_owned()) };
+                    let name = text.split_once(':').map(|(name, _)| name.to_owned()).filter(|_| !separates(line));
                     lines.push((name.unwrap_or_default(), line));
                 }
             }
@@ -128,7 +128,7 @@ impl<'t> Header<'t> {
 }
 
 /// What `git mailinfo` makes of a mail: UTF-8 above the diff, and the diff's own bytes.
-fn decoded(mail: &[u8]) -> Result<Vec<u8>> {
+fn decoded(mail: &[u8], header: &Header<'_>) -> Result<Vec<u8>> {
     let folder = tempfile::tempdir().context("making a temporary folder for a mail")?;
     let at = |name: &str| folder.path().join(name);
     fs::write(at("mail"), mail)?;
@@ -150,6 +150,9 @@ fn decoded(mail: &[u8]) -> Result<Vec<u8>> {
             text.extend([name.as_bytes(), b": ", value, b"\n"].concat());
         }
     }
+    let decoded = ["", "from", "date", "subject", "mime-version", "content-type", "content-transfer-encoding"];
+    let others = header.lines.iter().filter(|(name, _)| !decoded.contains(&name.to_ascii_lowercase().as_str()));
+    others.for_each(|(_, line)| text.extend_from_slice(line));
     text.push(b'\n');
     text.extend(fs::read(at("message"))?);
     let patch = fs::read(at("patch"))?;

@@ -57,8 +57,9 @@ pub struct Parsed {
 pub fn start(lines: &[&[u8]]) -> Option<usize> {
     let first = (0..lines.len()).find(|&at| begins(lines, at))?;
     // The separators of CVS and Subversion stand above the names.
-    let noise = |line: &[u8]| line.starts_with(b"Index: ") || line.starts_with(b"diff -") || line.starts_with(b"====");
-    let above = lines[..first].iter().rev().take_while(|line| noise(line) || line.starts_with(b"RCS file: ")).count();
+    const NOISE: [&[u8]; 5] = [b"Index: ", b"diff -", b"====", b"RCS file: ", b"retrieving revision "];
+    let noise = |line: &&&[u8]| NOISE.iter().any(|start| line.starts_with(start));
+    let above = lines[..first].iter().rev().take_while(noise).count();
     Some(first - above)
 }
 

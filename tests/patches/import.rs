@@ -1,0 +1,92 @@
+//! `patch import`, as a user runs it: `import/<case>` has `from`, or the words in `from.txt` and the file that they name; the
+//! queue that was there (`had`), the queue that is there then (`queue`), and what was answered (`said.txt`). All are for the source
+//! in `import/source`.
+
+use super::fixture::{Fixture, QUEUE, case, files};
+use crate::support::expect;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn imports(name: &str) {
+    let folder = case("import").join(name);
+    let fixture = Fixture::new(&case("import/source"), &folder.join("had"));
+    xtask::tree::copy(&folder, &fixture.checkout().join("in")).unwrap();
+    let words = fs_err::read_to_string(folder.join("from.txt")).unwrap_or_else(|_| "from".to_owned());
+    let line = format!("xtask patch import tiny src in/{}", words.trim());
+    let answer = fixture.run(&line);
+    expect::golden(&folder.join("said.txt"), &answer.text(&line));
+    let queue = fixture.queue();
+    if answer.code != 0 {
+        assert_eq!(queue, files(&folder.join("had")), "{name}: a refusal changes nothing");
+        return;
+    }
+    same_files(&folder.join("queue"), &queue);
+
+    // What has been taken in is not taken in again.
+    let again = fixture.run(&line);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(again.stdout.contains("is as it was"), "{name}: {}", again.stdout);
+    assert_eq!(fixture.queue(), queue);
+}
+
+/// Compares a golden folder with files; `UPDATE_EXPECT=1` writes it instead.
+fn same_files(folder: &Path, actual: &BTreeMap<String, Vec<u8>>) {
+    if std::env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1") {
+        drop(fs_err::remove_dir_all(folder));
+        fs_err::create_dir_all(folder).unwrap();
+        actual.iter().for_each(|(name, text)| fs_err::write(folder.join(name), text).unwrap());
+    }
+    let expected = files(folder);
+    let text = |files: &BTreeMap<String, Vec<u8>>| -> String {
+        files
+            .iter()
+            .map(|(name, text)| format!("== {name}\n{}", text.escape_ascii().to_string().replace("\\n", "\n")))
+            .collect()
+    };
+    assert!(expected == *actual, "{}:\n{}\n\nfound:\n{}", folder.display(), text(&expected), text(actual));
+}
+
+macro_rules! cases {
+    ($($test:ident: $name:literal,)*) => {
+        $(#[test]
+        fn $test() {
+            imports($name);
+        })*
+
+        #[test]
+        fn every_case_is_run() {
+            let run = ["source", $($name),*];
+            for entry in fs_err::read_dir(case("import")).unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                assert!(run.contains(&name.as_str()), "import/{name} is not run");
+            }
+        }
+    };
+}
+
+cases! {
+    a_quilt_directory_with_all_that_series_may_say: "quilt",
+    mails_in_files: "mails",
+    mails_in_one_file: "mbox",
+    an_advisory_s_patch_goes_to_its_class: "advisory",
+    mercurial_s_lines_are_a_header: "mercurial",
+    carriage_returns_stay_where_the_source_has_them: "returns",
+    what_the_queue_has_is_left_out: "again",
+    numbers_are_kept_where_they_are_free: "numbers",
+    folders_before_names_are_found_out: "guessed",
+    a_class_that_is_asked_for: "class",
+    a_hunk_that_does_not_apply: "refused-hunk",
+    a_context_diff: "refused-context",
+    a_name_above_the_source: "refused-outside",
+    an_absolute_name: "refused-absolute",
+    a_name_in_git_s_folder: "refused-git",
+    a_name_through_a_link: "refused-link",
+    a_hunk_that_is_cut_off: "refused-cut",
+    a_series_that_leaves_its_folder: "refused-series",
+    a_series_with_an_unknown_option: "refused-series-option",
+    a_series_with_a_missing_file: "refused-series-missing",
+    a_series_with_a_link_that_leads_out: "refused-series-link",
+    a_text_without_a_diff: "refused-text",
+    binary_contents_that_are_not_in_it: "refused-binary",
+    a_name_that_leads_nowhere: "refused-nothing",
+}
