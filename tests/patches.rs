@@ -2,6 +2,7 @@
 
 mod apply;
 mod engine;
+mod export;
 mod fixture;
 mod import;
 mod lint;

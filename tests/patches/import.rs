@@ -2,7 +2,7 @@
 //! queue that was there (`had`), the queue that is there then (`queue`), and what was answered (`said.txt`). All are for the source
 //! in `import/source`.
 
-use super::fixture::{Fixture, QUEUE, case, files};
+use super::fixture::{Fixture, case, files};
 use crate::support::expect;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -55,7 +55,7 @@ macro_rules! cases {
 
         #[test]
         fn every_case_is_run() {
-            let run = ["source", $($name),*];
+            let run = ["source", "range", $($name),*];
             for entry in fs_err::read_dir(case("import")).unwrap() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
                 assert!(run.contains(&name.as_str()), "import/{name} is not run");
@@ -89,4 +89,57 @@ cases! {
     a_text_without_a_diff: "refused-text",
     binary_contents_that_are_not_in_it: "refused-binary",
     a_name_that_leads_nowhere: "refused-nothing",
+}
+
+/// A repository whose branch `topic` has two commits upon `base`, and `merged` a merge besides.
+fn repository(folder: &Path) {
+    xtask::tree::copy(&case("import/source"), folder).unwrap();
+    let git = |words: &[&str]| {
+        let mut command = xtask::patches::git(folder);
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{role}_NAME"), "J\u{f6}rg").env(format!("GIT_{role}_EMAIL"), "j@example.org");
+            command.env(format!("GIT_{role}_DATE"), "2024-10-08 23:32:23 +0200");
+        }
+        let output = command.args(words).output().unwrap();
+        assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let commit = |file: &str, text: &str, message: &str| {
+        fs_err::write(folder.join(file), text).unwrap();
+        git(&["add", "--all"]);
+        git(&["commit", "--quiet", "--message", message]);
+    };
+    git(&["init", "--quiet", "--initial-branch=base"]);
+    commit("stray", "", "base");
+    git(&["switch", "--quiet", "--create", "topic"]);
+    commit("new", "first\n", "new: a file\n\nBecause.\n\nOrigin: vendor");
+    git(&["commit", "--quiet", "--allow-empty", "--message", "nothing"]);
+    commit("new", "first\nsecond\n", "new: another line");
+    git(&["switch", "--quiet", "--create", "merged", "base"]);
+    commit("other", "", "other");
+    git(&["merge", "--quiet", "--no-edit", "topic"]);
+}
+
+#[test]
+fn commits_of_a_range_come_in_their_order() {
+    let fixture = Fixture::new(&case("import/source"), Path::new("/nonexistent"));
+    repository(&fixture.checkout().join("in"));
+    let mut said = String::new();
+    for words in ["in:base..topic", "in:base..topic", "in:base..merged", "in:base..nowhere", "home:base..topic"] {
+        let line = format!("xtask patch import tiny src {words}");
+        said += &fixture.run(&line).text(&line);
+    }
+    let folder = case("import/range");
+    expect::golden(&folder.join("said.txt"), &said);
+    same_files(&folder.join("queue"), &fixture.queue());
+}
+
+#[test]
+fn a_line_without_end_is_refused_where_it_begins() {
+    let fixture = Fixture::new(&case("import/source"), Path::new("/nonexistent"));
+    let mut text = b"Subject: long\n\n--- a/a.c\n+++ b/a.c\n@@ -1 +1 @@\n-line 1\n+".to_vec();
+    text.resize(32 << 20, b'x');
+    fs_err::write(fixture.checkout().join("long.patch"), text).unwrap();
+    let answer = fixture.run("xtask patch import tiny src long.patch");
+    assert_eq!(answer.code, 2);
+    assert!(answer.stderr.starts_with("error: long.patch: line 7"), "{}", answer.stderr);
 }

@@ -8,18 +8,21 @@ use super::mail::{Date, Mail};
 /// Fields that a mail has a place of its own for.
 const OWN: [&[u8]; 5] = [b"description", b"subject", b"author", b"from", b"date"];
 
-/// Fields that only DEP-3 has.
-const MARKS: [&[u8]; 5] = [b"origin", b"forwarded", b"author", b"applied-upstream", b"last-update"];
+/// Fields that tell a header without a description from prose.
+const MARKS: [&[u8]; 6] = [b"origin", b"forwarded", b"author", b"applied-upstream", b"last-update", b"bug"];
 
-/// Whether the text above a diff is a header as DEP-3 describes it, and no mail: its first paragraph has a description, or a
-/// subject beside fields that only DEP-3 has.
+/// Whether the text above a diff begins with a header that is DEP-3's and no mail's: it has a description, or a subject that goes on
+/// over paragraphs, or no subject at all beside fields that only DEP-3 has.
 pub fn is_header(head: &[u8]) -> bool {
     let lines = lines(head);
-    let paragraph = lines.iter().skip_while(|line| blank(line)).take_while(|line| !blank(line) && !ends(line));
-    let names: Vec<Vec<u8>> = paragraph.filter_map(|line| field(line)).map(|(name, _)| name).collect();
+    let start = lines.iter().position(|line| !blank(line)).unwrap_or(lines.len());
+    let end = lines[start..].iter().position(|line| blank(line) || ends(line)).map_or(lines.len(), |at| start + at);
+    let paragraph = &lines[start..end];
+    let names: Vec<Vec<u8>> = paragraph.iter().filter_map(|line| field(line)).map(|(name, _)| name).collect();
     let has = |wanted: &[u8]| names.iter().any(|name| name == wanted);
-    let first_is_field = lines.iter().find(|line| !blank(line)).is_some_and(|line| field(line).is_some());
-    first_is_field && (has(b"description") || (has(b"subject") && MARKS.iter().any(|mark| has(mark))))
+    let marked = MARKS.iter().any(|mark| has(mark)) && is_block(paragraph);
+    paragraph.first().is_some_and(|line| field(line).is_some())
+        && (has(b"description") || paragraph.contains(&&b" ."[..]) || (marked && !has(b"subject")))
 }
 
 /// Reads a header that [`is_header`].
@@ -113,8 +116,13 @@ impl<'t> Header<'t> {
         if description.first().is_some_and(|first| blank(first)) {
             description.remove(0);
         }
-        let subject = if description.is_empty() { &[][..] } else { description.remove(0) };
-        let paragraphs = [trimmed(&description), trimmed(&self.free), trimmed(&self.trailers)];
+        let mut free = trimmed(&self.free);
+        let mut subject = description.first().copied().unwrap_or_default();
+        if self.description.is_empty() {
+            (subject, free) = free.split_first().map_or((subject, free), |(first, rest)| (*first, rest));
+        }
+        let description = description.get(1..).unwrap_or_default();
+        let paragraphs = [trimmed(description), trimmed(free), trimmed(&self.trailers)];
         let paragraphs = paragraphs.iter().filter(|lines| !lines.is_empty()).map(|lines| lines.join(&b'\n'));
         let body = paragraphs.collect::<Vec<_>>().join(&b"\n\n"[..]);
         mail.set_message(&[subject.trim_ascii(), b"\n\n", &body].concat());
@@ -127,13 +135,19 @@ impl<'t> Header<'t> {
 
 /// The header for a patch, to the `---` and the notes; [`read`] gives the same mail again.
 pub fn write(mail: &Mail) -> Vec<u8> {
+    let body = lines(&mail.body);
+    let header = with_trailers(mail, &body, trailers(&body));
+    // Trailers that stand in an unusual place, such as two lines below the reason, are better left in the description.
+    if read(&header) == *mail { header } else { with_trailers(mail, &body, &[]) }
+}
+
+/// The header with the last lines of the body as fields of their own.
+fn with_trailers(mail: &Mail, body: &[&[u8]], trailers: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut line = |parts: &[&[u8]]| {
         out.extend(parts.concat());
         out.push(b'\n');
     };
-    let body = lines(&mail.body);
-    let trailers = trailers(&body);
     let reason = trimmed(&body[..body.len() - trailers.len()]);
     line(&[b"Description: ", &mail.subject]);
     for text in reason {
@@ -220,4 +234,45 @@ fn trimmed<'l, 't>(lines: &'l [&'t [u8]]) -> &'l [&'t [u8]] {
     let start = lines.iter().position(|line| !blank(line)).unwrap_or(lines.len());
     let end = lines.iter().rposition(|line| !blank(line)).map_or(start, |at| at + 1);
     &lines[start..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(head: &str) -> String {
+        assert!(is_header(head.as_bytes()), "{head}");
+        let mail = read(head.as_bytes());
+        format!("{}|{}", String::from_utf8(mail.author.clone()).unwrap(), String::from_utf8(mail.message()).unwrap())
+    }
+
+    #[test]
+    fn every_place_of_a_description_is_read() {
+        for (head, expected) in [
+            ("Description: one\n two\n .\n  three\nAuthor: A <a>\n", "A <a>|one\n\ntwo\n\n three\n"),
+            ("Description:\n one\n two\nBug: 1\n", "|one\n\ntwo\n\nBug: 1\n"),
+            ("Subject: one\n two\n .\n three\nForwarded: no\n", "|one\n\ntwo\n\nthree\n\nForwarded: no\n"),
+            ("Author: A <a>\nOrigin: vendor\n\none\ntwo: 2\n", "A <a>|one\n\ntwo: 2\n\nOrigin: vendor\n"),
+            (
+                "Description: one\n\nFree: text\nand more.\n\nBug: 1\nBug-Debian: 2\n\nThe end.\n",
+                "|one\n\nFree: text\nand more.\n\n\nThe end.\n\nBug: 1\nBug-Debian: 2\n",
+            ),
+            ("Description: one\nFrom: A <a>\nAuthor: B <b>\n", "A <a>|one\n\nAuthor: B <b>\n"),
+            ("Description: one\nDate: long ago\n", "|one\n\nDate: long ago\n"),
+            ("Description: one\nBug: 1\n 2\n---\nnotes\n", "|one\n\nBug: 1\n 2\n"),
+        ] {
+            assert_eq!(message(head), expected, "{head}");
+        }
+        for head in ["Subject: a\nOrigin: b\n\nc\n", "a: b\n\nc\n", "prose\nDescription: x\n", "", "\n---\n"] {
+            assert!(!is_header(head.as_bytes()), "{head}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_could_be_taken_for_another_comes_back() {
+        let mut mail = Mail::default();
+        mail.set_message(b"one\n\n.\n\n..\n \nFrom: x\n\n\nBug: 1\n");
+        mail.notes = b"---\n\n.".to_vec();
+        assert_eq!(read(&write(&mail)), mail);
+    }
 }

@@ -33,6 +33,10 @@ pub fn find(from: &str) -> Result<Vec<Found>> {
     }
     if path.exists() {
         let text = read(path)?;
+        if text.is_empty() {
+            // The mails of an empty queue.
+            return Ok(Vec::new());
+        }
         let starts_mail = text.split_inclusive(|&byte| byte == b'\n').next().is_some_and(mbox::separates);
         return if starts_mail { mailbox(from, &text) } else { Ok(vec![mail(from, path, &text)?]) };
     }
