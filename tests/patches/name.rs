@@ -127,6 +127,8 @@ fn most_kept(known: &[Option<u16>]) -> usize {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn numbers_always_grow(known in queue(), class in class()) {
         if let Some(numbers) = number_all(&known, class) {
