@@ -9,8 +9,10 @@ use history::{Change, History};
 use serde::Deserialize;
 use std::path::Path;
 use xtask::context::Context;
-use xtask::patches::rebase::{AtConflict, Carry, Outcome, Side, Step, files, rebase, table};
+use xtask::digest::GitId;
+use xtask::patches::rebase::{AtConflict, Carry, Outcome, Side, Step, conflict, desk, files, rebase, table};
 use xtask::patches::{self, Patch, Queue};
+use xtask::recipe::Source;
 use xtask::sources::{self, Checked};
 
 #[derive(Deserialize)]
@@ -31,28 +33,34 @@ struct Case {
 struct Laid {
     history: History,
     old: Checked,
+    old_id: Option<GitId>,
     new: Checked,
+    new_id: Option<GitId>,
     queue: Queue,
 }
 
 fn lay(ctx: &mut Context, folder: &Path, case: &Case) -> Laid {
     let history = History::make(&folder.join("tiny"), &case.old, &case.upstream, &case.queue);
     ctx.net.mirrors = vec![folder.to_owned()];
-    let old = sources::one(ctx, "tiny", &history.source("old")).unwrap();
-    let new = sources::one(ctx, "tiny", &history.source("new")).unwrap();
+    let (old, new) = (history.source("old"), history.source("new"));
+    let checked = |source: &Source| sources::one(ctx, "tiny", source).unwrap();
     let patch = |(file, text): (String, Vec<u8>)| Patch::of(text, format!("queue/{file}")).unwrap();
     let queue = Queue { patches: history.patches().into_iter().map(patch).collect() };
-    Laid { history, old, new, queue }
+    Laid { history, old: checked(&old), old_id: old.commit, new: checked(&new), new_id: new.commit, queue }
 }
 
-fn carried(ctx: &Context, laid: &Laid, history: bool) -> Vec<Step> {
-    let (old, new) = (laid.history.id("old"), laid.history.id("new"));
-    let carry = Carry {
-        old: Side { source: &laid.old, commit: history.then_some(&old), name: "tiny-1" },
-        queue: &laid.queue,
-        new: Side { source: &laid.new, commit: history.then_some(&new), name: "tiny-2" },
-    };
-    rebase(ctx, &carry, Vec::new(), AtConflict::LeaveOut).unwrap_or_else(|e| panic!("{}", xtask::fault::render(&e)))
+impl Laid {
+    fn carry(&self, history: bool) -> Carry<'_> {
+        Carry {
+            old: Side { source: &self.old, commit: self.old_id.as_ref().filter(|_| history), name: "tiny-1" },
+            queue: &self.queue,
+            new: Side { source: &self.new, commit: self.new_id.as_ref().filter(|_| history), name: "tiny-2" },
+        }
+    }
+}
+
+fn carried(ctx: &Context, carry: &Carry<'_>, at: AtConflict) -> Vec<Step> {
+    rebase(ctx, carry, Vec::new(), at).unwrap_or_else(|e| panic!("{}", xtask::fault::render(&e)))
 }
 
 /// The tree that the carried queue makes of the new source.
@@ -70,7 +78,8 @@ fn every_patch_has_its_outcome_as_git_rebase_has() {
         let folder = scratch();
         let mut ctx = context(&folder.path().join("store"));
         let laid = lay(&mut ctx, folder.path(), &case);
-        let steps = carried(&ctx, &laid, case.history);
+        let carry = laid.carry(case.history);
+        let steps = carried(&ctx, &carry, AtConflict::LeaveOut);
 
         let mut text = table::text(&steps) + "\n";
         for (file, patch) in files(&steps) {
@@ -88,5 +97,13 @@ fn every_patch_has_its_outcome_as_git_rebase_has() {
         assert_eq!(left(|outcome| matches!(outcome, Outcome::Conflict { .. })), real.conflicts, "{shown}: conflicts");
         assert_eq!(left(|outcome| matches!(outcome, Outcome::Upstream { .. })), real.dropped, "{shown}: dropped");
         assert_eq!(tree(&ctx, &laid, &steps), real.tree, "{shown}: the tree at the end");
+
+        let steps = carried(&ctx, &carry, AtConflict::Stop);
+        let unmerged = conflict(&steps).map(|_| {
+            let work = folder.path().join("work");
+            desk::lay_out(&work, &carry, &steps).unwrap_or_else(|e| panic!("{shown}: {e:#}"));
+            History::at(&work).unmerged()
+        });
+        assert_eq!(unmerged, real.unmerged, "{shown}: what is unmerged at the first conflict");
     }
 }

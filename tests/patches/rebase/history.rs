@@ -36,6 +36,10 @@ impl Change {
             false => text.chars().map(|c| format!("{c}\n")).collect(),
         };
         let files = self.files.iter().map(|(path, text)| (path.clone(), letters(text))).collect();
+        for path in self.files.keys().chain(self.links.keys()) {
+            // Where a folder was, a file may come.
+            let _ = fs_err::remove_dir(root.join(path));
+        }
         Content { files, links: self.links.clone(), modes: self.modes.clone(), ..Content::default() }.write(root);
     }
 }
@@ -43,6 +47,8 @@ impl Change {
 /// What the real `git rebase` made of the queue.
 pub struct Rebased {
     pub conflicts: Vec<String>,
+    /// The unmerged files at the first of them, as `git status` says it.
+    pub unmerged: Option<String>,
     pub dropped: Vec<String>,
     pub tree: String,
 }
@@ -90,12 +96,18 @@ impl History {
 
     /// The queue's files by name; a name is the commit's subject.
     pub fn patches(&self) -> BTreeMap<String, Vec<u8>> {
-        let patch = |id: &str| {
-            let name = self.git(&["show", "-s", "--format=%s", id]) + ".patch";
-            let form = ["format-patch", "-1", "--stdout", "--zero-commit", "--no-stat", "--no-signature", "-k", "-M"];
-            (name, self.raw(&[&form[..], &["--binary", "--full-index", id]].concat()).unwrap())
-        };
-        self.git(&["rev-list", "old..queue"]).lines().map(patch).collect()
+        let folder = crate::support::scratch();
+        let to = folder.path().to_str().unwrap();
+        let form = ["format-patch", "-q", "-o", to, "--zero-commit", "--no-stat", "--no-signature", "-k", "-M"];
+        self.git(&[&form[..], &["--binary", "--full-index", "old..queue"]].concat());
+        let mut patches = BTreeMap::new();
+        for entry in fs_err::read_dir(folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            // Git counts them before the name: `0001-0101-….patch`.
+            let name = path.file_name().unwrap().to_str().unwrap()[5..].to_owned();
+            patches.insert(name, fs_err::read(path).unwrap());
+        }
+        patches
     }
 
     /// Rebases the queue, leaving out what conflicts.
@@ -106,14 +118,22 @@ impl History {
         self.git(&["tag", "asked", "queue"]);
         let mut conflicts = Vec::new();
         let mut done = self.run(&["rebase", "-q", "new", "queue"]).is_ok();
+        let mut unmerged = None;
         while !done {
+            unmerged = unmerged.or_else(|| Some(self.unmerged()));
             conflicts.extend(subjects("REBASE_HEAD~1..REBASE_HEAD"));
             done = self.run(&["rebase", "--skip"]).is_ok();
         }
         let mut dropped = subjects("old..asked");
         let kept = subjects("new..queue");
         dropped.retain(|subject| !kept.contains(subject) && !conflicts.contains(subject));
-        Rebased { conflicts, dropped, tree: self.git(&["rev-parse", "queue^{tree}"]) }
+        Rebased { conflicts, unmerged, dropped, tree: self.git(&["rev-parse", "queue^{tree}"]) }
+    }
+
+    pub fn unmerged(&self) -> String {
+        let status = self.git(&["status", "--porcelain"]);
+        let lines = status.lines().filter(|line| line[..2].contains('U') || ["AA", "DD"].contains(&&line[..2]));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// What git printed; it must go well.
@@ -122,11 +142,6 @@ impl History {
     }
 
     fn run(&self, arguments: &[&str]) -> Result<String, String> {
-        let output = self.raw(arguments)?;
-        Ok(String::from_utf8_lossy(&output).trim_end_matches('\n').to_owned())
-    }
-
-    fn raw(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
         let mut command = patches::git(&self.path);
         for role in ["AUTHOR", "COMMITTER"] {
             command.env(format!("GIT_{role}_NAME"), "A. Packager");
@@ -134,10 +149,7 @@ impl History {
             command.env(format!("GIT_{role}_DATE"), "2024-05-06T07:08:09Z");
         }
         let output = command.env("GIT_EDITOR", "true").args(arguments).output().unwrap();
-        if output.status.success() {
-            Ok(output.stdout)
-        } else {
-            Err(String::from_utf8_lossy(&output.stderr).into_owned())
-        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\n').to_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 }

@@ -23,22 +23,12 @@ impl History {
     pub fn of(ctx: &Context, carry: &Carry<'_>) -> Result<History> {
         let (Some(old), Some(new)) = (carry.old.commit, carry.new.commit) else { return Ok(History::default()) };
         let Some(repository) = git::holding(&ctx.net, [old, new])? else { return Ok(History::default()) };
-        let touched: BTreeSet<Vec<String>> = carry.queue.patches.iter().map(|patch| patch.diff.touches()).collect();
-        let mut walk = repository.revwalk()?;
-        walk.push(git::oid(new))?;
-        walk.hide(git::oid(old))?;
-        let mut commits = BTreeMap::new();
-        for id in walk {
-            interrupt::check()?;
-            let commit = repository.find_commit(id?)?;
-            if commit.parent_count() == 1
-                && let Some(patch) = id_of(&repository, &commit, &touched)?
-            {
-                // The walk goes from the newest to the oldest, which is the one to name.
-                commits.insert(patch, commit.id());
-            }
+        match between(&repository, git::oid(old), git::oid(new), carry) {
+            Ok(commits) => Ok(History { commits, known: true }),
+            // A history that ends too early tells nothing.
+            Err(error) if error.is::<git2::Error>() => Ok(History::default()),
+            Err(error) => Err(error),
         }
-        Ok(History { commits, known: true })
     }
 
     /// The commit that changes what lies between these trees as they do.
@@ -49,6 +39,25 @@ impl History {
         let diff = diff(repository, &repository.find_tree(before)?, &repository.find_tree(after)?)?;
         Ok(self.commits.get(&patch_id(diff)?).copied())
     }
+}
+
+/// The patch-ids of the commits after `old` up to `new`.
+fn between(repository: &Repository, old: Oid, new: Oid, carry: &Carry<'_>) -> Result<BTreeMap<Oid, Oid>> {
+    let touched: BTreeSet<Vec<String>> = carry.queue.patches.iter().map(|patch| patch.diff.touches()).collect();
+    let mut walk = repository.revwalk()?;
+    walk.push(new)?;
+    walk.hide(old)?;
+    let mut commits = BTreeMap::new();
+    for id in walk {
+        interrupt::check()?;
+        let commit = repository.find_commit(id?)?;
+        if commit.parent_count() == 1
+            && let Some(patch) = id_of(repository, &commit, &touched)?
+        {
+            commits.insert(patch, commit.id());
+        }
+    }
+    Ok(commits)
 }
 
 /// The patch-id of a commit that touches just the files of one patch. Others are not worth the reading of their files.
