@@ -8,7 +8,6 @@ mod merge;
 pub mod plan;
 pub mod state;
 pub mod table;
-mod text;
 mod upstream;
 mod walk;
 

@@ -9,6 +9,7 @@ mod message;
 
 use super::commits::{self, Entry};
 use super::content::{Base, Files};
+use super::mail::Mail;
 use super::{Patch, Queue, name, render};
 use crate::cli::patch::Class;
 use crate::fault::Fault;
@@ -117,7 +118,7 @@ pub fn from_commits(
                 .into());
         }
         let (text, change) = match patch {
-            Some(patch) => rewritten(repository, patch, entry, &old, &new)?,
+            Some(patch) => rewritten(repository, patch, &entry.mail, &old, &new)?,
             None => ([entry.mail.write(), render::diff(repository, &old, &new)?].concat(), Change::default()),
         };
         let was = patch.map(|patch| patch.name().to_owned());
@@ -133,17 +134,17 @@ pub fn from_commits(
     Ok(Refreshed { patches, removed })
 }
 
-/// The patch's text for what its commit has become.
-fn rewritten(
+/// The patch's text for what it does now: it makes `new` of `old`, and its head says what `mail`, read from a commit, says.
+pub fn rewritten(
     repository: &Repository,
     patch: &Patch,
-    entry: &Entry,
+    mail: &Mail,
     old: &git2::Tree<'_>,
     new: &git2::Tree<'_>,
 ) -> Result<(Vec<u8>, Change)> {
     let body = files::body(repository, patch, old, new)?;
     let stale = !body.rewritten.is_empty();
-    let (head, changed) = message::head(patch, entry, stale)?;
+    let (head, changed) = message::head(patch, mail, stale)?;
     let change = Change { head: changed, moved: body.moved, rewritten: body.rewritten };
     Ok(([head, body.text].concat(), change))
 }

@@ -2,11 +2,11 @@
 
 use super::merge;
 use super::walk::{Bases, Walk};
-use super::{Carry, Step, text};
+use super::{Carry, Step};
 use crate::fault::Fault;
 use crate::patches::commits::{self, BASE};
 use crate::patches::mail::Mail;
-use crate::patches::{self, Patch, Queue};
+use crate::patches::{self, Patch, Queue, refresh};
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 use git2::build::CheckoutBuilder;
@@ -142,12 +142,12 @@ pub fn resolution(work: &Path, head: &str, patch: &Patch, files: &[String], labe
             .into());
     }
     let mail = message(&repository, head, patch)?;
-    text::rewritten_as(&repository, patch, mail, before.id(), tree.id())
+    Ok(refresh::rewritten(&repository, patch, &mail, &before, &tree)?.0)
 }
 
 /// The patch's own header, with the message of the user's commit if there is one.
 fn message(repository: &Repository, head: Oid, patch: &Patch) -> Result<Mail> {
-    let mut mail = commits::mail(patch)?;
+    let mut mail = commits::as_committed(&commits::mail(patch)?);
     let tip = repository.head()?.peel_to_commit()?.id();
     match commits::since(repository, head, tip)?.as_slice() {
         [] => {}

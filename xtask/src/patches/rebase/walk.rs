@@ -2,12 +2,12 @@
 
 use super::merge::{self, Names, Scratch, as_they_are, there};
 use super::upstream::History;
-use super::{Carry, Outcome, Proof, Step, text};
+use super::{Carry, Outcome, Proof, Step};
 use crate::fault::Fault;
-use crate::patches::Patch;
 use crate::patches::apply::{self, Direction};
 use crate::patches::content::{Files, Folder};
 use crate::patches::diff::Moved;
+use crate::patches::{Patch, commits, refresh};
 use crate::tree;
 use anyhow::Result;
 use git2::{Oid, Repository};
@@ -113,8 +113,10 @@ impl<'a> Walk<'a> {
             _ => Outcome::Merged { files: changed.into_iter().collect() },
         };
         self.new = merged;
-        let written = text::rewritten(repository, patch, ours, after)?;
-        Ok(step(outcome, Some(written)))
+        let (ours, after) = (repository.find_tree(ours)?, repository.find_tree(after)?);
+        let mail = commits::as_committed(&commits::mail(patch)?);
+        let (text, _) = refresh::rewritten(repository, patch, &mail, &ours, &after)?;
+        Ok(step(outcome, Some(text)))
     }
 
     /// What the next patch is merged from, as objects of `repository`.

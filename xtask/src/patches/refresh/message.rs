@@ -1,23 +1,22 @@
 //! A patch's head for what its commit says now: its bytes stay as long as they say the same.
 
 use super::super::Patch;
-use super::super::commits::{self, Entry};
+use super::super::commits;
 use super::super::mail::Mail;
 use anyhow::Result;
 
 /// The head, and whether it had to change. A diffstat is taken out of it when it is `stale`.
-pub fn head(patch: &Patch, entry: &Entry, stale: bool) -> Result<(Vec<u8>, bool)> {
+pub fn head(patch: &Patch, now: &Mail, stale: bool) -> Result<(Vec<u8>, bool)> {
     let head = &patch.text[..patch.diff.start()];
     let mail = commits::mail(patch)?;
     let said = commits::as_committed(&mail);
-    let is_same = same(&said.message(), &entry.mail.message())
-        && same_author(&said.author, &entry.mail.author)
-        && said.date == entry.mail.date;
+    let is_same =
+        same(&said.message(), &now.message()) && same_author(&said.author, &now.author) && said.date == now.date;
     if is_same {
         return Ok((if stale { without_diffstat(head) } else { head.to_vec() }, false));
     }
     let notes = if stale { kept(&mail.notes) } else { mail.notes };
-    Ok((Mail { notes, ..entry.mail.clone() }.write(), true))
+    Ok((Mail { notes, ..now.clone() }.write(), true))
 }
 
 /// Whether two messages are the same to git, which takes away white space at the ends of lines and empty lines when it commits
