@@ -9,6 +9,7 @@ mod recipe;
 mod archive;
 mod sources;
 
+mod bump;
 mod patches;
 mod plan;
 

@@ -1,7 +1,6 @@
 //! Toolchains from wanted packages to roots: what apt is told, what indices say and who signed them, what fits together, what
 //! is unpacked. Every mirror is one on this machine; every key is made here.
 
-mod key;
 mod lock;
 mod mirror;
 mod root;

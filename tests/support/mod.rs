@@ -3,6 +3,7 @@
 pub mod compile;
 pub mod expect;
 pub mod http;
+pub mod key;
 pub mod run;
 pub mod sandbox_root;
 pub mod scenario;

@@ -1,7 +1,7 @@
 //! Locks made from a small signed archive, and what is refused on the way.
 
-use super::key::{DAY, Key};
 use super::mirror::{Mirror, date, now, package, pool};
+use crate::support::key::{DAY, Key};
 use fs_err as fs;
 use xtask::debian::lock;
 use xtask::fault::{exit_code, render};

@@ -1,8 +1,8 @@
 //! A Debian archive of a few packages, signed by a key of the test, served on the loopback interface, with a checkout that has
 //! a toolchain which wants some of them.
 
-use super::key::Key;
 use crate::support::http::Server;
+use crate::support::key::Key;
 use fs_err as fs;
 use std::fmt::Write as _;
 use std::io::Write as _;

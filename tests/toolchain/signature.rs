@@ -1,6 +1,6 @@
 //! Who may sign an index. Every case signs the same text and asks on the day after the key was made, unless it says otherwise.
 
-use super::key::{DAY, Key, MADE, config};
+use crate::support::key::{DAY, Key, MADE, config};
 use pgp::packet::{SignatureType, Subpacket, SubpacketData};
 use pgp::types::Duration;
 use xtask::debian::signature::verify;

@@ -151,6 +151,12 @@ pub fn today() -> Result<String> {
     Ok(day(since.as_secs() / 86_400))
 }
 
+/// A moment in UTC as `YYYY-MM-DD HH:MM:SS`, given in seconds since 1970.
+pub fn moment(seconds: u64) -> String {
+    let rest = seconds % 86_400;
+    format!("{} {:02}:{:02}:{:02}", day(seconds / 86_400), rest / 3600, rest / 60 % 60, rest % 60)
+}
+
 /// A day as `YYYY-MM-DD`, counted from 1970-01-01 in the proleptic Gregorian calendar.
 fn day(days: u64) -> String {
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
@@ -226,6 +232,11 @@ mod tests {
         assert_eq!(Status::of(Some(&support), "2025-12-12"), Status::Supported("2025-12-12"));
         assert_eq!(Status::of(Some(&support), "2025-12-13").to_string(), "ended 2025-12-12");
         assert_eq!(Status::of(None, "2025-12-13"), Status::Unknown);
+    }
+
+    #[test]
+    fn a_moment_is_a_day_with_its_time() {
+        assert_eq!(moment(1_712_677_736), "2024-04-09 15:48:56");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! every object against its id, so what a commit id names is what arrives. Submodules are not followed.
 
 mod smart;
+pub mod tag;
 
 use crate::archive::{self, Links};
 use crate::context::{Context, Net};

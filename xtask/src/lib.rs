@@ -20,6 +20,7 @@ pub mod git;
 pub mod origin;
 pub mod sources;
 
+pub mod bump;
 pub mod patches;
 
 pub mod debian;

@@ -205,7 +205,21 @@ pub struct Lint {
     pub show: Show,
 }
 
+const BUMP: &str = "\
+The release's tag must be signed by the key whose fingerprint the recipe pins as `signed-by`. The public key is looked for in \
+recipes/keys/<source>.asc, the tag in the git repositories of the --mirror folders, your own clone for example, and then at the \
+recipe's origins. So are the tags that Config.mk names; a source whose commit nobody knows is left out of the recipe.
+
+Where every patch fits, the recipe and its queues are written. Where one does not, the recipe is written without queues, the exit \
+code is 1, and `patch rebase RECIPE --onto NEW` carries the queues and stops at the conflict. After any other failure nothing has \
+been written.
+
+Examples:
+  cargo xtask bump xen-4.17.4 4.17.6 --dry-run                 only show it
+  cargo xtask bump xen-4.17.4 4.17.6 --mirror ~/src --offline  from clones in a folder";
+
 #[derive(Debug, Args)]
+#[command(after_help = BUMP)]
 pub struct Bump {
     #[command(flatten)]
     pub recipe: Wanted,

@@ -1,7 +1,8 @@
 //! OpenPGP keys made for a test: as good or as bad as the case wants, since the pgp crate's builder makes only good ones.
 
 use pgp::composed::{
-    ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedPublicKey, SignedSecretKey,
+    ArmorOptions, CleartextSignedMessage, DetachedSignature, KeyType, SecretKeyParamsBuilder, SignedPublicKey,
+    SignedSecretKey,
 };
 use pgp::composed::{EncryptionCaps, SubkeyParamsBuilder};
 use pgp::crypto::hash::HashAlgorithm;
@@ -120,7 +121,21 @@ impl Key {
         })
     }
 
+    /// A signature beside the bytes, made at `at` by the primary key.
+    pub fn sign_beside(&self, bytes: &[u8], at: u32) -> String {
+        let primary = &self.secret.primary_key;
+        let config = config(SignatureType::Binary, primary, at);
+        armored(config.sign(primary, &Password::empty(), bytes).unwrap())
+    }
+
     /// The same by the subkey.
+    pub fn sign_beside_by_subkey(&self, bytes: &[u8], at: u32) -> String {
+        let subkey = &self.secret.secret_subkeys[0].key;
+        let config = config(SignatureType::Binary, subkey, at);
+        armored(config.sign(subkey, &Password::empty(), bytes).unwrap())
+    }
+
+    /// The text, clear-signed by the subkey.
     pub fn sign_by_subkey(&self, text: &str, at: u32) -> String {
         let subkey = &self.secret.secret_subkeys[0].key;
         let config = config(SignatureType::Text, subkey, at);
@@ -133,6 +148,10 @@ fn clear_signed(text: &str, sign: impl FnOnce(&[u8]) -> Signature) -> String {
         .unwrap()
         .to_armored_string(ArmorOptions::default())
         .unwrap()
+}
+
+fn armored(signature: Signature) -> String {
+    DetachedSignature::new(signature).to_armored_string(ArmorOptions::default()).unwrap()
 }
 
 /// A signature to be, dated and with its issuer.
