@@ -38,15 +38,18 @@ pub fn text(bump: &Bump) -> String {
 fn sisters(sisters: &[Sister]) -> String {
     let mut rows = vec![["SISTER", "WAS", "UPSTREAM NAMES", "NOW"].map(str::to_owned)];
     for sister in sisters {
-        let said = match &sister.said {
-            Said::Value(value) => value.clone(),
-            Said::Nothing => "nothing".to_owned(),
-            Said::Unclear(_) => "?".to_owned(),
-        };
         let was = sister.was.clone().unwrap_or_else(|| "-".to_owned());
-        rows.push([sister.name.to_owned(), was, said, now(&sister.fate).to_owned()]);
+        rows.push([sister.name.to_owned(), was, said(sister).to_owned(), now(&sister.fate).to_owned()]);
     }
     table(&rows)
+}
+
+fn said(sister: &Sister) -> &str {
+    match &sister.said {
+        Said::Value(value) => value,
+        Said::Nothing => "nothing",
+        Said::Unclear(_) => "?",
+    }
 }
 
 fn now(fate: &Fate) -> &str {
@@ -79,7 +82,10 @@ fn doubt(sister: &Sister) -> Option<String> {
                 pin.said_by.as_ref().map(|place| format!("; which commit that is was said by {place}, unsigned"));
             Some(moves + &said_by.unwrap_or_default())
         }
-        Fate::Kept(why) => Some(format!("{name} stays at {}: {why}", sister.was.as_deref().unwrap_or_default())),
+        Fate::Kept(why) => {
+            let (was, said) = (sister.was.as_deref().unwrap_or_default(), said(sister));
+            Some(format!("{name} stays at {was}, where upstream names {said}: {why}"))
+        }
         Fate::LeftOut { why, asked } => {
             let asked: String = asked.iter().map(|place| format!("\n{place}")).collect();
             Some(format!("{name} is left out of the recipe: {why}{asked}"))
