@@ -3,9 +3,13 @@
 //! in `import/source`.
 
 use super::fixture::{Fixture, case, files};
-use crate::support::expect;
+use crate::support::{expect, scratch};
 use std::collections::BTreeMap;
 use std::path::Path;
+use xtask::cli::patch::Class;
+use xtask::patches::content::{Base as _, Folder};
+use xtask::patches::import::{Place, found, import};
+use xtask::patches::{Patch, Queue, push};
 
 fn imports(name: &str) {
     let folder = case("import").join(name);
@@ -117,6 +121,29 @@ fn repository(folder: &Path) {
     git(&["switch", "--quiet", "--create", "merged", "base"]);
     commit("other", "", "other");
     git(&["merge", "--quiet", "--no-edit", "topic"]);
+}
+
+#[test]
+fn what_is_reversed_takes_back_what_was_done() {
+    for name in ["quilt", "mails", "returns", "advisory"] {
+        let from = scratch();
+        let patches = files(&case("import").join(name).join("queue"));
+        patches.iter().for_each(|(name, text)| fs_err::write(from.path().join(name), text).unwrap());
+        let forth = patches.keys().map(|name| format!("{name}\n"));
+        let back = patches.keys().rev().map(|name| format!("{name} -R\n"));
+        fs_err::write(from.path().join("series"), forth.chain(back).collect::<String>()).unwrap();
+
+        let (base, empty) = (Folder(case("import/source")), Queue::default());
+        let place = Place { folder: "queue", queue: &empty, base: &base, class: Some(Class::Feature) };
+        let found = found::find(from.path().to_str().unwrap()).unwrap();
+        let made = import(&place, found).unwrap_or_else(|error| panic!("{name}: {}", xtask::fault::render(&error)));
+        let patch = |(file, text): (String, Vec<u8>)| Patch::of(text, file).unwrap();
+        let queue = Queue { patches: made.files.into_iter().map(patch).collect() };
+        assert_eq!(queue.patches.len(), 2 * patches.len());
+        for (path, file) in push(&base, &queue).unwrap().changed() {
+            assert_eq!(*file, base.file(path).unwrap(), "{name}: {path}");
+        }
+    }
 }
 
 #[test]

@@ -9,14 +9,12 @@ pub mod refresh;
 pub mod status;
 
 use crate::cli::patch::{Patch, Verb};
-use crate::context::Context;
 use crate::fault::Fault;
 use crate::patches::Queue;
-use crate::recipe::{Recipe, quoted};
+use crate::recipe::Recipe;
 use crate::report::Report;
-use crate::sources::{self, Checked};
 use anyhow::Result;
-use std::collections::BTreeMap;
+use std::path::Path;
 
 pub fn run(args: &Patch, report: &Report) -> Result<()> {
     match &args.verb {
@@ -34,22 +32,11 @@ pub fn run(args: &Patch, report: &Report) -> Result<()> {
 }
 
 /// The queue of the source that the user named.
-fn queue(mut queues: BTreeMap<String, Queue>, recipe: &Recipe, source: &str) -> Result<Queue> {
-    queues.remove(source).ok_or_else(|| {
-        let known = quoted(recipe.source.keys().map(String::as_str));
+fn queue(checkout: &Path, recipe: &Recipe, source: &str) -> Result<Queue> {
+    Queue::read_all(checkout, recipe)?.remove(source).ok_or_else(|| {
+        let known = recipe.source.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         Fault::usage(format!("recipe {} has no source `{source}`", recipe.stem()))
-            .cure(format!("its sources are {known}"))
-            .into()
-    })
-}
-
-/// The one source that the user named, although other sources of the recipe may not be had.
-fn obtain(ctx: &Context, recipe: &Recipe, source: &str) -> Result<Checked> {
-    let mut only = recipe.clone();
-    only.step.retain(|_, step| step.source == source);
-    sources::obtain(ctx, &only)?.remove(source).ok_or_else(|| {
-        Fault::usage(format!("no step of {} uses the source `{source}`", recipe.stem()))
-            .cure("use it in a step of the recipe: patches to it would reach nothing")
+            .cure(format!("its sources are: {known}"))
             .into()
     })
 }

@@ -2,13 +2,12 @@
 
 use crate::cli::patch as cli;
 use crate::context::{self, Context};
-use crate::fault::Fault;
 use crate::patches::{Queue, worktree};
 use crate::recipe::Recipe;
 use crate::report::Report;
 use crate::sources::{self, Checked};
 use crate::{catalog, cli as options};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -39,14 +38,8 @@ pub fn run(args: &cli::Edit, report: &Report) -> Result<()> {
 
 /// A source of the recipe, and its queue.
 pub fn opened(ctx: &Context, recipe: &Recipe, name: &str) -> Result<(Checked, Queue)> {
-    let Some(source) = recipe.source.get(name) else {
-        let known = recipe.source.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        return Err(Fault::usage(format!("recipe {} has no source `{name}`", recipe.stem()))
-            .cure(format!("its sources are: {known}"))
-            .into());
-    };
-    let queue = Queue::read_all(&ctx.root, recipe)?.remove(name).context("each source has a queue")?;
-    let checked = sources::one(ctx, name, source)
+    let queue = super::queue(&ctx.root, recipe, name)?;
+    let checked = sources::one(ctx, name, &recipe.source[name])
         .map_err(|error| sources::suggest(ctx, error, || catalog::others(&ctx.root, recipe)))?;
     Ok((checked, queue))
 }

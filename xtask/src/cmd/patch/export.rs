@@ -3,7 +3,7 @@
 use crate::catalog;
 use crate::cli::patch as cli;
 use crate::context;
-use crate::patches::{Queue, export};
+use crate::patches::export;
 use crate::report::Report;
 use anyhow::Result;
 use serde_json::json;
@@ -11,7 +11,7 @@ use serde_json::json;
 pub fn run(args: &cli::Export, report: &Report) -> Result<()> {
     let root = context::checkout()?;
     let recipe = catalog::find(&root, &args.recipe.wanted)?;
-    let queue = super::queue(Queue::read_all(&root, &recipe)?, &recipe, &args.source)?;
+    let queue = super::queue(&root, &recipe, &args.source)?;
     export::export(&queue, args.format, &args.to)?;
     let count = queue.patches.len();
     let patches = if count == 1 { "1 patch".to_owned() } else { format!("{count} patches") };

@@ -49,8 +49,8 @@ pub fn find(from: &str) -> Result<Vec<Found>> {
 }
 
 fn quilt(series: &Path) -> Result<Vec<Found>> {
-    let text = fs::read_to_string(series)?;
-    let entries = series::read(&text)
+    let text = read(series)?;
+    let entries = series::read(&String::from_utf8_lossy(&text))
         .map_err(|error| Fault::usage(format!("{}: {error:#}", series.display())).cure("correct the series"))?;
     let found = |entry: series::Entry| {
         let path = series::path(series, &entry)?;
@@ -117,6 +117,10 @@ fn commits(range: &range::Range<'_>) -> Result<Vec<Found>> {
 
 /// The whole of a file, unless it is larger than any patch.
 fn read(path: &Path) -> Result<Vec<u8>> {
+    // A pipe or a device may have no end.
+    if !fs::metadata(path)?.is_file() {
+        return Err(Fault::usage(format!("{} is not a file", path.display())).cure("write it to a file first").into());
+    }
     diff::read_file(path).map_err(|error| match error.downcast_ref::<std::io::Error>() {
         Some(_) => error,
         None => Fault::usage(format!("{}: {error}", path.display())).into(),
