@@ -86,6 +86,11 @@ fn edited_commits_change_their_files_and_no_others() {
 }
 
 #[test]
+fn commits_whose_message_is_all_new_are_known_by_subject_or_diff() {
+    refreshes("amended");
+}
+
+#[test]
 fn commits_may_change_their_order_and_be_squashed() {
     refreshes("reordered");
 }
@@ -116,7 +121,7 @@ fn without_a_work_tree_offsets_are_taken_out() {
 
 #[test]
 fn a_work_tree_that_is_not_ready_is_refused() {
-    for name in ["dirty", "merge", "nothing", "under-way", "elsewhere"] {
+    for name in ["dirty", "merge", "nothing", "under-way", "elsewhere", "fixup", "base"] {
         refreshes(&format!("refused/{name}"));
     }
 }

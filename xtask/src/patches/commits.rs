@@ -33,6 +33,9 @@ const DATE: Date = Date { seconds: 315_532_800, offset_minutes: 0 };
 /// Files reach commits and the work tree byte for byte, whatever the source's own attributes say.
 const ATTRIBUTES: &str = "* -text -ident -filter -working-tree-encoding\n";
 
+/// For a patch that does not apply to the source of its own queue.
+pub const CURE: &str = "mend the patch by hand, import it anew, or take it away";
+
 /// A commit that is a patch.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -259,9 +262,7 @@ fn patched(repository: &Repository, parent: Oid, patch: &Patch) -> Result<Oid> {
     let base = content::Tree { repository, tree: tree.clone() };
     let mut files = Files::over(&base);
     if let Err(misfit) = apply::apply(&mut files, patch, Direction::Forward)? {
-        return Err(Fault::failed(format!("applying {}: {misfit}", patch.file))
-            .cure("refresh the patch against this version of the source, or take it away")
-            .into());
+        return Err(Fault::failed(format!("applying {}: {misfit}", patch.file)).cure(CURE).into());
     }
     written(repository, &tree, &files)
 }

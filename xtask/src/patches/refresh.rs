@@ -84,9 +84,7 @@ pub fn against(base: &dyn Base, queue: &Queue) -> Result<Refreshed> {
         let moved = match hunks::moved(&mut files, patch)? {
             Ok(moved) => moved,
             Err(misfit) => {
-                return Err(Fault::failed(format!("applying {}: {misfit}", patch.file))
-                    .cure("mend the patch, carry the queue over with `cargo xtask patch rebase`, or take it away")
-                    .into());
+                return Err(Fault::failed(format!("applying {}: {misfit}", patch.file)).cure(commits::CURE).into());
             }
         };
         let text = hunks::edited(&patch.text, 0..patch.text.len(), &moved);
@@ -111,12 +109,7 @@ pub fn from_commits(
     let mut parent = base;
     for (entry, patch) in entries.iter().zip(&matched) {
         let (old, new) = (repository.find_commit(parent)?.tree()?, repository.find_commit(entry.id)?.tree()?);
-        if old.id() == new.id() {
-            let subject = String::from_utf8_lossy(&entry.mail.subject).into_owned();
-            return Err(Fault::failed(format!("commit {} changes nothing: {subject}", entry.id))
-                .cure(format!("leave it out with `git rebase -i {}`", commits::BASE))
-                .into());
-        }
+        finished(entry, old.id() != new.id())?;
         let (text, change) = match patch {
             Some(patch) => rewritten(repository, patch, &entry.mail, &old, &new)?,
             None => ([entry.mail.write(), render::diff(repository, &old, &new)?].concat(), Change::default()),
@@ -132,6 +125,23 @@ pub fn from_commits(
     let removed = queue.patches.iter().map(|patch| patch.name().to_owned());
     let removed = removed.filter(|name| !kept.contains(name.as_str())).collect();
     Ok(Refreshed { patches, removed })
+}
+
+/// Refuses what no patch can be, or should not.
+fn finished(entry: &Entry, changes: bool) -> Result<()> {
+    let subject = String::from_utf8_lossy(&entry.mail.subject);
+    let (id, base) = (entry.id, commits::BASE);
+    if !changes {
+        return Err(Fault::failed(format!("commit {id} changes nothing: {subject}"))
+            .cure(format!("leave it out with `git rebase -i {base}`"))
+            .into());
+    }
+    if ["fixup!", "squash!", "amend!"].iter().any(|start| subject.starts_with(start)) {
+        return Err(Fault::failed(format!("commit {id} is to become part of another one: {subject}"))
+            .cure(format!("let git do that with `git rebase -i --autosquash {base}`"))
+            .into());
+    }
+    Ok(())
 }
 
 /// The patch's text for what it does now: it makes `new` of `old`, and its head says what `mail`, read from a commit, says.
@@ -197,7 +207,7 @@ fn matched<'q>(
 fn names(entries: &[Entry], matched: &[Option<&Patch>]) -> Result<Vec<String>> {
     let known: Vec<Option<u16>> = matched.iter().map(|patch| name::number((*patch)?.name())).collect();
     let kept = names_with(entries, matched, &known)?;
-    if known.iter().all(Option::is_some) && kept.is_sorted_by(|a, b| a < b) {
+    if matched.iter().all(Option::is_some) && kept.is_sorted_by(|a, b| a < b) {
         return Ok(kept);
     }
     let last = known.iter().flatten().next_back().and_then(|&number| Class::of(number));

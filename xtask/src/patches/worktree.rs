@@ -78,12 +78,13 @@ pub fn read(work: &Path, source: &Checked, queue: &Queue) -> Result<Work> {
     if found.to_string() != expected.as_str() {
         let what = format!("{shown}: its `{BASE}` has the tree {found}, the source {} is {expected}", source.name());
         return Err(Fault::failed(what)
-            .cure("it was made for another version: refresh that one, or carry the queue over with `patch rebase`")
+            .cure("it was made of another version: remove it when nothing in it is needed any more, or name another with --work DIR")
             .into());
     }
     if note.queue != digest(queue.patches.iter().map(named)) {
         return Err(Fault::failed(format!("{shown}: the queue has changed since the work tree was made of it"))
-            .cure("writing back would undo that: make a new work tree elsewhere with --work DIR and `git cherry-pick` your commits")
+            .cure("writing back would undo that: remove it when nothing in it is needed any more, or `patch edit` anew with --work DIR \
+                   and `git cherry-pick` into that")
             .into());
     }
     let untracked = status(work)?;

@@ -97,7 +97,7 @@ fn composed(
         }
         rewritten.extend(paths.iter().filter(|path| wanted.contains_key(*path) || named(file, path)).cloned());
         let new = sections.iter().filter(|section| groups.of_section(section) == group);
-        parts.extend(new.map(|section| (group, section.text.clone())));
+        parts.extend(new.map(|section| (group, hunks::with_headings(&section.text, patch))));
     }
     let mut before = None;
     for section in sections {

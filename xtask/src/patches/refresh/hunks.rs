@@ -3,7 +3,7 @@
 use super::super::Patch;
 use super::super::apply::{self, Direction, Misfit, Offset};
 use super::super::content::Files;
-use super::super::diff::{FileDiff, Hunk};
+use super::super::diff::{self, Diff, FileDiff, Hunk};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -80,6 +80,23 @@ fn header(text: &[u8], hunk: &Hunk, lines: i64, grown: i64) -> Option<Edit> {
     (numbers != text[span.clone()]).then_some(Edit { span, text: numbers })
 }
 
+/// A part that is written anew, where each hunk that was there before under another heading keeps that: which line stands there is
+/// up to the git that wrote it.
+pub fn with_headings(section: &[u8], patch: &Patch) -> Vec<u8> {
+    fn hunks<'t>(text: &'t [u8], diff: &Diff) -> Vec<(&'t [u8], Range<usize>)> {
+        let hunks = diff.files.iter().flat_map(|file| &file.hunks);
+        hunks.map(|hunk| (&text[hunk.heading.end..hunk.span.end], hunk.heading.clone())).collect()
+    }
+    let Ok(diff) = diff::read(section) else { return section.to_vec() };
+    let before = hunks(&patch.text, &patch.diff);
+    let heading = |(lines, span): (&[u8], Range<usize>)| {
+        let (_, heading) = before.iter().find(|(other, _)| *other == lines)?;
+        Some(Edit { span, text: patch.text[heading.clone()].to_vec() })
+    };
+    let edits: Vec<Edit> = hunks(section, &diff).into_iter().filter_map(heading).collect();
+    edited(section, 0..section.len(), &edits)
+}
+
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -95,4 +112,20 @@ pub fn edited(text: &[u8], range: Range<usize>, edits: &[Edit]) -> Vec<u8> {
     }
     out.extend_from_slice(&text[at..range.end]);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECTION: &str = "diff --git a/f b/f\n--- a/f\n+++ b/f\n\
+        @@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n@@ -11,2 +11,3 @@ found by us\n k\n+new\n l\n";
+
+    #[test]
+    fn a_hunk_that_is_as_before_keeps_its_heading() {
+        let text = "--- a/f\n+++ b/f\n@@ -9,2 +9,3 @@ def found_by_git():\n k\n+new\n l\n";
+        let patch = Patch::of(text.as_bytes().to_vec(), "0101-f.patch".to_owned()).unwrap();
+        let expected = SECTION.replace("found by us", "def found_by_git():");
+        assert_eq!(String::from_utf8(with_headings(SECTION.as_bytes(), &patch)).unwrap(), expected);
+    }
 }
