@@ -223,21 +223,27 @@ impl<'a> Attempt<'a, '_> {
         if let Some(file) = self.results.get(path) {
             return Ok(file.clone());
         }
-        // What is still to leave may have what the patch makes in its folder's place above it.
+        // What is still to leave may be in a folder whose name the patch has given to something else.
         if self.leaving.contains(path) {
             return self.at_first(path);
         }
+        if self.was_freed_above(path)? { Ok(None) } else { self.at_first(path) }
+    }
+
+    /// Whether the patch takes away what the path led through; that it has put something there is a misfit.
+    fn was_freed_above(&self, path: &str) -> Result<bool, Stop> {
         for at in above(path) {
             match self.results.get(at) {
                 Some(Some(file)) => {
                     let through = Through { at: at.to_owned(), link: file.mode == Mode::Link };
                     return Err(through_misfit(path, &through));
                 }
-                Some(None) => return Ok(None),
+                Some(None) => return Ok(true),
+                None if self.leaving.contains(at) => return Ok(true),
                 None => {}
             }
         }
-        self.at_first(path)
+        Ok(false)
     }
 
     /// Only links become links: git takes such a change as two parts, one that deletes and one that makes.
@@ -256,11 +262,16 @@ impl<'a> Attempt<'a, '_> {
     /// Nothing may be where a file is made, but for what this very patch takes away.
     fn check_room(&self, path: &str) -> Result<(), Stop> {
         let taken = |why: &str| Err(Stop::Misfit(Misfit::File { path: path.to_owned(), why: why.to_owned() }));
+        self.was_freed_above(path)?;
         let stays = !self.leaving.contains(path) || self.results.contains_key(path);
-        if self.now(path)?.is_some() && stays {
+        if stays && self.now(path)?.is_some() {
             return taken("is there already");
         }
-        if self.files.below(path)?.iter().any(|below| !self.leaving.contains(below.as_str())) {
+        let inside = format!("{path}/");
+        let mut made = self.results.range(inside.clone()..).take_while(|(path, _)| path.starts_with(&inside));
+        if made.any(|(_, file)| file.is_some())
+            || self.files.below(path)?.iter().any(|below| !self.leaving.contains(below.as_str()))
+        {
             return taken("is a folder");
         }
         Ok(())

@@ -103,10 +103,12 @@ impl Base for Folder {
     }
 
     fn below(&self, folder: &str) -> Result<Vec<String>> {
-        let full = self.0.join(folder);
-        if !metadata(&full)?.is_some_and(|metadata| metadata.is_dir()) {
-            return Ok(Vec::new());
+        for path in above(folder).chain([folder]) {
+            if !metadata(&self.0.join(path))?.is_some_and(|metadata| metadata.is_dir()) {
+                return Ok(Vec::new());
+            }
         }
+        let full = self.0.join(folder);
         let files = crate::tree::walk(&full)?.into_iter().filter(|found| !found.metadata.is_dir());
         Ok(files.map(|found| format!("{folder}/{}", found.path)).collect())
     }

@@ -138,9 +138,11 @@ fn announces(line: &[u8]) -> bool {
 
 /// The `+++` line, where `line` begins a plain diff: both names and a hunk, so that prose which looks like names is none.
 fn plain_header<'t>(line: Line<'t>, rest: &Lines<'t>) -> Option<Line<'t>> {
+    if !line.bytes.starts_with(b"--- ") {
+        return None;
+    }
     let (plus, at) = (rest.peek(0)?, rest.peek(1)?);
-    let all = line.bytes.starts_with(b"--- ") && plus.bytes.starts_with(b"+++ ") && at.bytes.starts_with(b"@@ -");
-    all.then_some(plus)
+    (plus.bytes.starts_with(b"+++ ") && at.bytes.starts_with(b"@@ -")).then_some(plus)
 }
 
 fn plain_section<'t>(
