@@ -79,6 +79,7 @@ cases! {
     numbers_are_kept_where_they_are_free: "numbers",
     folders_before_names_are_found_out: "guessed",
     a_class_that_is_asked_for: "class",
+    a_mail_whose_file_would_lie_elsewhere: "elsewhere",
     a_hunk_that_does_not_apply: "refused-hunk",
     a_context_diff: "refused-context",
     a_name_above_the_source: "refused-outside",

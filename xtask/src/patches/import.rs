@@ -193,6 +193,11 @@ fn names(place: &Place<'_>, ready: &[Ready]) -> Result<Vec<String>> {
 /// `git format-patch` gives, and mean nothing in a queue.
 fn wanted(place: &Place<'_>, found: &Found) -> Option<u16> {
     let file = found.file.as_deref().filter(|file| place.class.is_none() && file.ends_with(".patch"))?;
+    // What a mail calls its file might lead elsewhere, and a series cannot hold blanks.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+');
+    if !file.bytes().all(plain) {
+        return None;
+    }
     name::number(file).filter(|number| found.of_queue || Class::of(*number).is_some())
 }
 

@@ -27,7 +27,7 @@ pub fn numbers(taken: &[u16], wanted: &[Option<u16>], class: Class) -> Result<Ve
     let known: Vec<Option<u16>> = before.iter().copied().map(Some).chain(rest).collect();
     let full = || {
         let (start, end) = (class.band().start().to_owned(), class.band().end().to_owned());
-        Fault::usage(format!("the numbers {start:04} to {end:04} have no room for {} more patches", kept.len() - fixed))
+        Fault::usage(format!("the numbers {start:04} to {end:04} have no room for {} more", kept.len() - fixed))
             .cure("choose another class with --class, or renumber the queue's files")
     };
     let all = name::number_all(&known, class).ok_or_else(full)?;
@@ -69,6 +69,6 @@ mod tests {
         let new = numbers(&[], &[1001, 0], Class::Security);
         assert!(new.iter().all(|n| (200..300).contains(n)) && new.is_sorted(), "{new:?}");
         let error = super::numbers(&[299], &[None], Class::Security).unwrap_err().to_string();
-        assert_eq!(error, "the numbers 0200 to 0299 have no room for 1 more patches");
+        assert_eq!(error, "the numbers 0200 to 0299 have no room for 1 more");
     }
 }
