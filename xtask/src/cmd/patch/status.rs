@@ -138,7 +138,11 @@ impl fmt::Display for Tried {
             Applies::No(misfit) => write!(f, "no: {misfit}")?,
             Applies::Unknown => write!(f, "unknown")?,
         }
-        if self.without.is_empty() { Ok(()) } else { write!(f, " (without {})", self.without.join(", ")) }
+        match self.without.as_slice() {
+            [] => Ok(()),
+            few @ ([_] | [_, _]) => write!(f, " (without {})", few.join(", ")),
+            [first, others @ ..] => write!(f, " (without {first} and {} others)", others.len()),
+        }
     }
 }
 
