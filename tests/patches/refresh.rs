@@ -22,7 +22,8 @@ fn edit(work: &Path, script: &Path) {
             .map(|(what, value)| (format!("GIT_{role}_{what}"), value))
     });
     let command = cmd!(shell, "sh -e {script}").env_clear().env("PATH", path).env("HOME", work.join("nowhere"));
-    command.envs(identity.into_iter().flatten()).env("GIT_CONFIG_NOSYSTEM", "1").quiet().run().unwrap();
+    // What git says of its progress is nobody's concern.
+    command.envs(identity.into_iter().flatten()).env("GIT_CONFIG_NOSYSTEM", "1").quiet().output().unwrap();
 }
 
 /// Without ids of commits, which hold the clock of a rebase.
@@ -139,6 +140,19 @@ fn a_work_tree_of_another_queue_is_refused() {
     let answer = fixture.run("xtask patch refresh tiny src --work recipes");
     assert_eq!(answer.code, 2);
     assert!(answer.stderr.contains("no work tree that `patch edit` made"), "{}", answer.stderr);
+}
+
+#[test]
+fn the_same_queue_has_the_same_commits_everywhere() {
+    let case = case("refresh/untouched");
+    let fixture = Fixture::new(&case.join("before"), &case.join("queue"));
+    let line = "xtask patch edit tiny src";
+    let answer = fixture.run(line);
+    assert_eq!(answer.code, 0, "{}", answer.stderr);
+    let mut log = xtask::patches::git(&fixture.checkout().join(WORK));
+    log.args(["log", "--format=%H %an <%ae> %aI%n%w(0,2,2)%B", "--name-status", "--no-renames"]);
+    let log = log.output().unwrap();
+    expect::golden(&case.join("edit.txt"), &(answer.stdout + "\n" + &String::from_utf8_lossy(&log.stdout)));
 }
 
 #[test]

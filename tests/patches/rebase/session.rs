@@ -145,7 +145,10 @@ fn a_conflict_is_mended_the_next_left_out_and_all_is_saved_at_the_end() {
     assert_eq!(work.git(&["status", "--porcelain"]), "UU f\nM  h");
     let conflict = fs_err::read_to_string(project.at("target/rebase/tiny-1.0.0/tiny/f")).unwrap();
     expect::golden(&root().join("tests/patches/rebase/session/markers.txt"), &conflict);
-    assert_eq!(work.git(&["log", "--format=%an: %s"]), "A. Packager: 0101-tiny-Change-b\nunknown: tiny");
+    assert_eq!(
+        work.git(&["log", "--format=%an: %s"]),
+        "A. Packager: 0101-tiny-Change-b\nunknown: tiny: the source as it is pinned"
+    );
 
     project.ends(ONTO, 2);
     project.ends("xtask patch continue tiny-1", 1);

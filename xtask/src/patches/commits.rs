@@ -2,9 +2,13 @@
 //!
 //! The same source and queue give the same commit ids on any machine.
 
+mod object;
+
+pub use object::as_committed;
+
 use super::apply::{self, Direction};
 use super::content::{self, Files, Mode};
-use super::mail::{Date, Mail};
+use super::mail::Mail;
 use super::{Patch, Queue};
 use crate::fault::Fault;
 use crate::sources::{self, Checked};
@@ -13,6 +17,7 @@ use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use git2::build::{CheckoutBuilder, TreeUpdateBuilder};
 use git2::{FileMode, ObjectType, Oid, Repository, RepositoryInitOptions};
+use object::{DATE, UNKNOWN};
 use std::path::Path;
 
 /// The trailer that says which file of the queue a commit is; it survives `commit --amend` and `rebase -i`, and `refresh` takes it
@@ -22,13 +27,6 @@ pub const TRAILER: &str = "Queue-File";
 /// The tag of the commit that is the source, and the branch with the patches.
 pub const BASE: &str = "base";
 pub const BRANCH: &str = "queue";
-
-/// Who committed, and who wrote what says nothing of its author.
-const COMMITTER: &[u8] = b"Xenwright <xenwright@example.org>";
-const UNKNOWN: &[u8] = b"unknown <unknown>";
-
-/// 1980-01-01, as the files of a source: the date of the base, and of a patch that says none.
-const DATE: Date = Date { seconds: 315_532_800, offset_minutes: 0 };
 
 /// Files reach commits and the work tree byte for byte, whatever the source's own attributes say.
 const ATTRIBUTES: &str = "* -text -ident -filter -working-tree-encoding\n";
@@ -57,8 +55,9 @@ pub fn start(work: &Path, source: &Checked) -> Result<Repository> {
     if tree.to_string() != expected.as_str() {
         bail!("{}: git made the tree {tree} of source {}, expected {expected}", work.display(), source.name());
     }
-    let message = format!("{}\n\nThe source as it is pinned. The commits above it are its patches.\n", source.name());
-    let base = repository.odb()?.write(ObjectType::Commit, &object(tree, None, UNKNOWN, DATE, message.as_bytes()))?;
+    let message = format!("{}: the source as it is pinned\n\nThe commits above it are its patches.\n", source.name());
+    let base = object::object(tree, None, UNKNOWN, DATE, message.as_bytes());
+    let base = repository.odb()?.write(ObjectType::Commit, &base)?;
     repository.reference(&format!("refs/tags/{BASE}"), base, true, "source")?;
     repository.reference(&format!("refs/heads/{BRANCH}"), base, true, "source")?;
     Ok(repository)
@@ -115,123 +114,7 @@ pub fn git(work: &Path, arguments: &[&str]) -> Result<String> {
 /// Adds the patch as a commit upon `parent`: `tree` is what it makes of the parent's tree. The author and date are the mail's, the
 /// committer is fixed.
 pub fn commit(repository: &Repository, parent: Oid, tree: Oid, mail: &Mail, file: Option<&str>) -> Result<Oid> {
-    Ok(repository.odb()?.write(ObjectType::Commit, &raw(tree, Some(parent), mail, file))?)
-}
-
-/// The mail as a commit gives it back, for comparing: a commit has always an author and a date, and keeps no notes.
-pub fn as_committed(mail: &Mail) -> Mail {
-    parse(&raw(Oid::ZERO_SHA1, None, mail, None)).0
-}
-
-fn raw(tree: Oid, parent: Option<Oid>, mail: &Mail, file: Option<&str>) -> Vec<u8> {
-    let author = author(&mail.author);
-    let message = match file {
-        Some(file) => with_trailer(&mail.message(), file),
-        None => mail.message(),
-    };
-    object(tree, parent, &author, mail.date.unwrap_or(DATE), &message)
-}
-
-/// A commit's bytes. libgit2 takes names and messages in UTF-8 only.
-fn object(tree: Oid, parent: Option<Oid>, author: &[u8], date: Date, message: &[u8]) -> Vec<u8> {
-    let sign = if date.offset_minutes < 0 { '-' } else { '+' };
-    let minutes = date.offset_minutes.unsigned_abs();
-    let when = format!(" {} {sign}{:02}{:02}\n", date.seconds, minutes / 60, minutes % 60);
-    let mut bytes = format!("tree {tree}\n").into_bytes();
-    if let Some(parent) = parent {
-        bytes.extend(format!("parent {parent}\n").bytes());
-    }
-    for (role, who) in [(&b"author "[..], author), (b"committer ", COMMITTER)] {
-        bytes.extend([role, who, when.as_bytes()].concat());
-    }
-    bytes.push(b'\n');
-    bytes.extend_from_slice(message);
-    bytes
-}
-
-/// `Name <address>` with nothing in it that would end a commit's line early.
-fn author(author: &[u8]) -> Vec<u8> {
-    let (name, address) = match author.iter().rposition(|&b| b == b'<') {
-        Some(at) => author.split_at(at),
-        None => (author, &[][..]),
-    };
-    let plain = |text: &[u8]| -> Vec<u8> {
-        let kept: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b'<' | b'>' | b'\n' | b'\r' | 0)).collect();
-        kept.trim_ascii().to_vec()
-    };
-    let (name, address) = (plain(name), plain(address));
-    match (name.is_empty(), address.is_empty()) {
-        (true, true) => UNKNOWN.to_vec(),
-        // Git refuses to commit anew what has no name.
-        (true, false) => [&address, &b" <"[..], &address, b">"].concat(),
-        _ => [&name, &b" <"[..], &address, b">"].concat(),
-    }
-}
-
-/// A message with the trailer in its last paragraph if that has only trailers, otherwise in one of its own.
-fn with_trailer(message: &[u8], file: &str) -> Vec<u8> {
-    let message = message.trim_ascii();
-    let last = message.windows(2).rposition(|pair| pair == b"\n\n").map(|at| &message[at + 2..]);
-    let trailers = last.is_some_and(|last| last.split(|&b| b == b'\n').all(is_trailer));
-    let gap = match (message.is_empty(), trailers) {
-        (true, _) => "",
-        (false, true) => "\n",
-        (false, false) => "\n\n",
-    };
-    [message, gap.as_bytes(), format!("{TRAILER}: {file}\n").as_bytes()].concat()
-}
-
-fn is_trailer(line: &[u8]) -> bool {
-    let key = line.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
-    (key > 0 && line[key..].starts_with(b": ")) || line.first().is_some_and(|b| matches!(b, b' ' | b'\t'))
-}
-
-/// What a commit's bytes say: the mail without the trailer, and the first trailer's file.
-fn parse(bytes: &[u8]) -> (Mail, Option<String>) {
-    let end = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
-    let (header, message) = (&bytes[..end], bytes.get(end + 2..).unwrap_or_default());
-    let mut mail = Mail::default();
-    let author = header.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"author ")).unwrap_or_default();
-    if let Some(end) = author.iter().rposition(|&b| b == b'>') {
-        let who = &author[..=end];
-        mail.author = if who == UNKNOWN { Vec::new() } else { who.strip_suffix(b" <>").unwrap_or(who).to_vec() };
-        mail.date = date(&author[end + 1..]).filter(|date| *date != DATE);
-    }
-    let (message, file) = without_trailer(message);
-    mail.set_message(&message);
-    (mail, file)
-}
-
-/// ` 1763053103 +0100`
-fn date(text: &[u8]) -> Option<Date> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (seconds, zone) = text.trim().split_once(' ')?;
-    let (hours, minutes) = zone.get(1..)?.split_at_checked(2)?;
-    let offset = hours.parse::<i32>().ok()? * 60 + minutes.parse::<i32>().ok()?;
-    let offset_minutes = if zone.starts_with('-') { -offset } else { offset };
-    Some(Date { seconds: seconds.parse().ok()?, offset_minutes })
-}
-
-/// A message without any trailer of ours, wherever it stands: commits that were squashed have several, of which the first counts.
-fn without_trailer(message: &[u8]) -> (Vec<u8>, Option<String>) {
-    let start = format!("{TRAILER}:");
-    let mut file = None;
-    let mut kept: Vec<&[u8]> = Vec::new();
-    let mut lines = message.split_inclusive(|&b| b == b'\n').peekable();
-    while let Some(line) = lines.next() {
-        let Some(value) = line.strip_prefix(start.as_bytes()) else {
-            kept.push(line);
-            continue;
-        };
-        let value = String::from_utf8_lossy(value).trim().to_owned();
-        file = file.or(Some(value).filter(|name| name.ends_with(".patch") && !name.contains('/')));
-        // The paragraph that it was alone in goes with its empty line.
-        let alone = kept.last().is_none_or(|line| line.trim_ascii().is_empty());
-        if alone {
-            lines.next_if(|line| line.trim_ascii().is_empty());
-        }
-    }
-    (kept.concat().trim_ascii().to_vec(), file)
+    Ok(repository.odb()?.write(ObjectType::Commit, &object::raw(tree, Some(parent), mail, file))?)
 }
 
 /// Applies the whole queue upon `base`, a commit; every patch must apply, offsets are accepted. The last commit, which the branch
@@ -305,7 +188,7 @@ pub fn since(repository: &Repository, base: Oid, head: Oid) -> Result<Vec<Entry>
                 .cure(format!("bring your commits upon it with `git rebase --onto {BASE} <the first one's parent>`"))
                 .into());
         };
-        let (mail, file) = parse(repository.odb()?.read(at)?.data());
+        let (mail, file) = object::parse(repository.odb()?.read(at)?.data());
         entries.push(Entry { id: at, mail, file });
         at = parent;
     }
