@@ -1,6 +1,8 @@
 //! The real thing: Xen built from an empty store, both series laid over each other, and their programs started there. Runs with
 //! `cargo xtask test --slow` and takes the machine for the better part of an hour; asks a Debian mirror.
 
+mod debian;
+
 use crate::support::{expect, root};
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -258,6 +258,8 @@ pub enum BenchName {
     Nothing,
     /// A patch to the tools, beside the tools compiled for the first time
     Patch,
+    /// A patch queue applied, verified and refreshed, beside quilt and git am
+    Queue,
 }
 
 /// Which recipe.

@@ -53,3 +53,4 @@ pub mod parallel;
 pub mod report;
 pub mod table;
 pub mod usage;
+pub mod yardstick;

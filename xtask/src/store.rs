@@ -46,6 +46,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What the file `version` holds; raised when an older program would misread the store.
 const VERSION: &str = "xenwright store 1\n";
 
+const ELSEWHERE: &str = "name another folder with --store DIR or XENWRIGHT_STORE";
+
 /// How the name of a file begins that has not got its name yet.
 const PENDING: &str = ".pending-";
 
@@ -111,7 +113,12 @@ impl Store {
     }
 
     fn open_inner(root: &Path) -> Result<Store> {
-        fs::create_dir_all(root)?;
+        fs::create_dir_all(root).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory | ErrorKind::NotFound => {
+                Fault::usage(error.to_string()).cure(ELSEWHERE).into()
+            }
+            _ => anyhow::Error::from(error),
+        })?;
         // Absolute, because the sandbox's command is given paths below it; resolved, because a mount does not follow links.
         let root = fs::canonicalize(root)?;
         check_version(&root)?;
@@ -313,8 +320,7 @@ impl Store {
 /// A folder that is not empty and not a store stays untouched: `gc` would remove what it finds in it.
 fn check_version(root: &Path) -> Result<()> {
     let path = root.join("version");
-    let refuse =
-        |what: String| Fault::usage(what).cure("name another folder with --store DIR or XENWRIGHT_STORE").into();
+    let refuse = |what: String| Fault::usage(what).cure(ELSEWHERE).into();
     match fs::read_to_string(&path) {
         Ok(text) if text == VERSION => Ok(()),
         Ok(text) => Err(refuse(format!(

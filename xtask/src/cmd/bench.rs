@@ -4,6 +4,7 @@
 //! The store is one of its own, made anew below `target/bench`; downloads are shared with the user's store.
 
 mod patch;
+mod queue;
 mod root;
 
 use super::build;
@@ -45,6 +46,7 @@ struct Row {
 /// The benchmark's surroundings.
 struct Bench {
     ctx: Context,
+    options: (cli::Net, cli::Work),
     job: Job,
     folder: PathBuf,
 }
@@ -59,7 +61,7 @@ pub fn run(args: &cli::Bench, report: &Report) -> Result<()> {
 
     let mut names = args.names.clone();
     if names.is_empty() {
-        names = vec![BenchName::Root, BenchName::Build, BenchName::Nothing, BenchName::Patch];
+        names = vec![BenchName::Root, BenchName::Build, BenchName::Nothing, BenchName::Patch, BenchName::Queue];
     }
     names.sort();
     names.dedup();
@@ -71,6 +73,7 @@ pub fn run(args: &cli::Bench, report: &Report) -> Result<()> {
             BenchName::Build => rows.extend(bench.build()?),
             BenchName::Nothing => rows.push(bench.nothing()?),
             BenchName::Patch => rows.extend(patch::run(&bench)?),
+            BenchName::Queue => rows.extend(queue::run(&bench)?),
         }
     }
     report.result(&shown(&rows), json!(rows));
@@ -83,13 +86,15 @@ impl Bench {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
-        let store = folder.join("store");
-        let place = cli::Place { store: Some(store.clone()) };
         // The hand compiles everything anew, and so does what is in this context; the program that is measured has its own.
-        let work = cli::Work { jobs: args.work.jobs, no_ccache: true };
-        let ctx = Context::open(&user.report, &place, &args.net, &work)?;
-        share(&user.store.root().join("blob"), &store.join("blob"))?;
-        Ok(Bench { ctx, job, folder })
+        let options = (args.net.clone(), cli::Work { jobs: args.work.jobs, no_ccache: true });
+        let ctx = empty(user, &options, &folder.join("store"))?;
+        Ok(Bench { ctx, options, job, folder })
+    }
+
+    /// A store without results; what was downloaded is in it.
+    fn empty(&self, name: &str) -> Result<Context> {
+        empty(&self.ctx, &self.options, &self.folder.join(name))
     }
 
     /// The whole build by this program, then by hand.
@@ -131,11 +136,10 @@ impl Bench {
         for _ in 0..REPEATS {
             times.push(self.timed_build(&self.ctx.root)?.0);
         }
-        times.sort();
         if !self.hand().exists() {
             self.by_hand()?;
         }
-        Ok(ratio("build with nothing to do, wall", times[REPEATS / 2], self.by_hand()?, "≤ 50 ms"))
+        Ok(ratio("build with nothing to do, wall", median(times), self.by_hand()?, "≤ 50 ms"))
     }
 
     fn hand(&self) -> PathBuf {
@@ -180,6 +184,11 @@ impl Bench {
     }
 }
 
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
 fn ratio(what: &'static str, measured: Duration, beside: Duration, bound: &'static str) -> Row {
     let ratio = measured.as_secs_f64() / beside.as_secs_f64();
     Row { what, measured: seconds(measured), beside: seconds(beside), ratio: Some(ratio), bound }
@@ -199,6 +208,12 @@ fn shown(rows: &[Row]) -> String {
         lines.push([row.what.to_owned(), row.measured.clone(), row.beside.clone(), ratio, row.bound.to_owned()]);
     }
     table(&lines)
+}
+
+fn empty(from: &Context, (net, work): &(cli::Net, cli::Work), store: &Path) -> Result<Context> {
+    let ctx = Context::open(&from.report, &cli::Place { store: Some(store.to_owned()) }, net, work)?;
+    share(&from.store.root().join("blob"), &store.join("blob"))?;
+    Ok(ctx)
 }
 
 /// Links the blobs of one store into another, so that nothing is downloaded twice; copies where the file system cannot link.
