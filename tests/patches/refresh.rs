@@ -122,7 +122,7 @@ fn without_a_work_tree_offsets_are_taken_out() {
 
 #[test]
 fn a_work_tree_that_is_not_ready_is_refused() {
-    for name in ["dirty", "merge", "nothing", "under-way", "elsewhere", "fixup", "base"] {
+    for name in ["dirty", "merge", "nothing", "under-way", "elsewhere", "fixup", "base", "detached"] {
         refreshes(&format!("refused/{name}"));
     }
 }

@@ -11,6 +11,7 @@ use super::content::{self, Files, Mode};
 use super::mail::Mail;
 use super::{Patch, Queue};
 use crate::fault::Fault;
+use crate::interrupt;
 use crate::sources::{self, Checked};
 use crate::tree;
 use anyhow::{Context as _, Result, bail};
@@ -122,6 +123,7 @@ pub fn commit(repository: &Repository, parent: Oid, tree: Oid, mail: &Mail, file
 pub fn push(repository: &Repository, base: Oid, queue: &Queue) -> Result<Oid> {
     let mut head = base;
     for patch in &queue.patches {
+        interrupt::check()?;
         let tree = patched(repository, head, patch)?;
         head = commit(repository, head, tree, &mail(patch)?, Some(patch.name()))?;
     }

@@ -3,7 +3,7 @@
 //! In between it is the user's, with his git and his configuration. A note inside says which queue it was made of: what has
 //! changed since then beside it must not be undone by writing back.
 
-use super::commits::{self, BASE};
+use super::commits::{self, BASE, BRANCH};
 use super::refresh::{self, Refreshed};
 use super::{Patch, Queue};
 use crate::digest::KeyBuilder;
@@ -67,12 +67,7 @@ pub fn read(work: &Path, source: &Checked, queue: &Queue) -> Result<Work> {
     let repository = Repository::open(work).map_err(|_| foreign())?;
     let note = fs::read(repository.path().join(NOTE)).map_err(|_| foreign())?;
     let note: Note = serde_json::from_slice(&note).map_err(|_| foreign())?;
-    if repository.state() != RepositoryState::Clean {
-        let command = under_way(repository.state());
-        return Err(Fault::failed(format!("{shown}: a {command} is under way"))
-            .cure(format!("end it with `git {command} --continue`, or give it up with `git {command} --abort`"))
-            .into());
-    }
+    settled(&repository).map_err(|fault| Fault { what: format!("{shown}: {}", fault.what), ..fault })?;
     let base = tag(&repository)?;
     let (found, expected) = (repository.find_commit(base)?.tree_id(), sources::tree::id(source.path())?);
     if found.to_string() != expected.as_str() {
@@ -117,15 +112,26 @@ fn status(work: &Path) -> Result<Vec<String>> {
         .into())
 }
 
-fn under_way(state: RepositoryState) -> &'static str {
-    match state {
+/// Refuses what shows only some of the commits.
+fn settled(repository: &Repository) -> Result<(), Fault> {
+    let command = match repository.state() {
+        RepositoryState::Clean if repository.head_detached().unwrap_or(false) => {
+            let cure =
+                format!("`git switch {BRANCH}`, or `git switch --force-create {BRANCH}` where HEAD is what you want");
+            return Err(Fault::failed("HEAD is on no branch").cure(cure));
+        }
+        RepositoryState::Clean => return Ok(()),
+        RepositoryState::Bisect => {
+            return Err(Fault::failed("a bisect is under way").cure("end it with `git bisect reset`"));
+        }
         RepositoryState::Merge => "merge",
         RepositoryState::Revert | RepositoryState::RevertSequence => "revert",
         RepositoryState::CherryPick | RepositoryState::CherryPickSequence => "cherry-pick",
         RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => "am",
-        RepositoryState::Bisect => "bisect",
         _ => "rebase",
-    }
+    };
+    let cure = format!("end it with `git {command} --continue`, or give it up with `git {command} --abort`");
+    Err(Fault::failed(format!("a {command} is under way")).cure(cure))
 }
 
 /// The commit that is the source.
