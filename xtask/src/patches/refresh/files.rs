@@ -7,6 +7,7 @@ use super::hunks::{self, Edit};
 use anyhow::{Context as _, Result, bail};
 use git2::{Delta, DiffOptions, ObjectType, Oid, Repository, Tree};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// What stands behind a patch's head.
 pub struct Body {
@@ -41,11 +42,14 @@ pub fn fits(repository: &Repository, patch: &Patch, old: &Tree<'_>, wanted: &Wan
     let Ok(edits) = hunks::moved(&mut files, patch)? else { return Ok(None) };
     let mut found = Wanted::new();
     for (path, file) in files.changed() {
-        let before = TreeBase { repository, tree: old.clone() };
-        if Files::over(&before).get(path)? != *file {
-            let id = |bytes: &[u8]| Oid::hash_object(ObjectType::Blob, bytes);
-            let file = file.as_ref().map(|file| Ok::<_, git2::Error>((file.mode, id(&file.bytes)?))).transpose()?;
-            found.insert(path.clone(), file);
+        let now = match file {
+            Some(file) => Some((file.mode, Oid::hash_object(ObjectType::Blob, &file.bytes)?)),
+            None => None,
+        };
+        let entry = old.get_path(Path::new(path)).ok();
+        let before = entry.and_then(|entry| Some((Mode::of(entry.filemode().cast_unsigned())?, entry.id())));
+        if now != before {
+            found.insert(path.clone(), now);
         }
     }
     Ok((found == *wanted).then_some(edits))
