@@ -163,5 +163,11 @@ fn a_folder_that_holds_something_is_not_overwritten() {
     assert_eq!(answer.code, 2);
     assert!(answer.stderr.contains("recipes is not empty\n  help: "), "{}", answer.stderr);
     assert_eq!(fixture.run("xtask patch edit tiny src --work elsewhere").code, 0);
-    assert_eq!(fixture.run("xtask patch refresh tiny src --work elsewhere --check").code, 0);
+    let answer = fixture.run("xtask patch refresh tiny src --work elsewhere --check --json");
+    let result = answer.events().last().unwrap()["result"].clone();
+    assert_eq!(result["queue"], super::fixture::QUEUE);
+    let first = serde_json::json!({
+        "file": "0101-plain.patch", "was": "0101-plain.patch", "message": false, "moved-hunks": 0, "rewritten": [],
+    });
+    assert_eq!((&result["patches"][0], answer.code), (&first, 0));
 }
