@@ -32,9 +32,6 @@ pub const BRANCH: &str = "queue";
 /// Files reach commits and the work tree byte for byte, whatever the source's own attributes say.
 const ATTRIBUTES: &str = "* -text -ident -filter -working-tree-encoding\n";
 
-/// For a patch that does not apply to the source of its own queue.
-pub const CURE: &str = "mend the patch by hand, import it anew, or take it away";
-
 /// A commit that is a patch.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -147,7 +144,7 @@ fn patched(repository: &Repository, parent: Oid, patch: &Patch) -> Result<Oid> {
     let base = content::Tree { repository, tree: tree.clone() };
     let mut files = Files::over(&base);
     if let Err(misfit) = apply::apply(&mut files, patch, Direction::Forward)? {
-        return Err(Fault::failed(format!("applying {}: {misfit}", patch.file)).cure(CURE).into());
+        return Err(Fault::failed(format!("applying {}: {misfit}", patch.file)).cure(super::CURE).into());
     }
     written(repository, &tree, &files)
 }

@@ -84,7 +84,7 @@ pub fn against(base: &dyn Base, queue: &Queue) -> Result<Refreshed> {
         let moved = match hunks::moved(&mut files, patch)? {
             Ok(moved) => moved,
             Err(misfit) => {
-                return Err(Fault::failed(format!("applying {}: {misfit}", patch.file)).cure(commits::CURE).into());
+                return Err(Fault::failed(format!("applying {}: {misfit}", patch.file)).cure(super::CURE).into());
             }
         };
         let text = hunks::edited(&patch.text, 0..patch.text.len(), &moved);

@@ -6,7 +6,7 @@ use crate::fault::{Fault, innermost};
 use crate::patches::apply::{self, Direction, Misfit, Offset};
 use crate::patches::content::{Files, Folder};
 use crate::patches::mail::Mail;
-use crate::patches::{Patch, Queue, name};
+use crate::patches::{CURE, Patch, Queue, name};
 use crate::recipe::Recipe;
 use crate::report::Report;
 use crate::sources;
@@ -49,9 +49,7 @@ pub fn run(args: &cli::Status, report: &Report) -> Result<()> {
     report.result(&texts.join("\n\n"), json!({ "recipe": recipe.stem(), "queues": values }));
     if misfits > 0 {
         let what = format!("{misfits} of {count} patches of {} {}", recipe.stem(), plural(misfits, "does", "do"));
-        return Err(Fault::failed(format!("{what} not apply"))
-            .cure("refresh them against this version of the source, or take them away")
-            .into());
+        return Err(Fault::failed(format!("{what} not apply")).cure(CURE).into());
     }
     match absent.into_iter().next() {
         Some((source, _)) => Err(Fault::source(format!("without source {source} its patches cannot be tried")).into()),
