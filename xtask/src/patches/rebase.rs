@@ -109,7 +109,7 @@ pub fn rebase(ctx: &Context, carry: &Carry<'_>, done: Vec<Step>, at: AtConflict)
     if done.len() == carry.queue.patches.len() {
         return Ok(done);
     }
-    let history = History::of(ctx, carry)?;
+    let history = History::new(ctx, carry);
     let scratch = Scratch::new()?;
     let bases = Bases::of(carry);
     let mut walk = Walk::new(&bases);

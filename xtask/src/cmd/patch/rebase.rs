@@ -178,11 +178,11 @@ impl Run {
         let way = self.plan.ways.get(&source).context("the source in conflict has a queue")?;
         let steps = &self.state.steps[&source];
         let (_, files) = last(steps)?;
-        let outcome = match (mended, head) {
-            (Mended::LeaveOut, _) => (Outcome::Skipped, None),
-            // The work tree was not finished, so that nobody has mended anything.
-            (Mended::Yes, None) => return self.stop(&source),
-            (Mended::Yes, Some(head)) => {
+        // The work tree was not finished, so that nobody has mended anything, or knows what to leave out.
+        let Some(head) = head else { return self.stop(&source) };
+        let outcome = match mended {
+            Mended::LeaveOut => (Outcome::Skipped, None),
+            Mended::Yes => {
                 let patch = &way.queue.patches[steps.len() - 1];
                 let sides = Sides::obtain(&self.ctx, &source, way)?;
                 let labels = Labels::of(&sides.carry(&self.plan, way), steps);

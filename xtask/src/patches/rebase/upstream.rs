@@ -8,42 +8,62 @@ use crate::context::Context;
 use crate::git;
 use crate::interrupt;
 use anyhow::Result;
-use git2::{Commit, Diff, DiffFindOptions, Oid, Repository, Tree};
+use git2::{Diff, DiffFindOptions, DiffOptions, Oid, Repository, Tree};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The commits of the new side that the old side has not, as far as they touch just the files of one of the queue's patches.
-#[derive(Default)]
-pub struct History {
-    commits: BTreeMap<Oid, Oid>,
-    /// False where no repository has both sides.
-    pub known: bool,
+/// Looked through when first asked: a queue that applies as it is never does.
+pub struct History<'a> {
+    ctx: &'a Context,
+    carry: &'a Carry<'a>,
+    commits: OnceCell<BTreeMap<Oid, Oid>>,
 }
 
-impl History {
-    pub fn of(ctx: &Context, carry: &Carry<'_>) -> Result<History> {
-        let (Some(old), Some(new)) = (carry.old.commit, carry.new.commit) else { return Ok(History::default()) };
-        let Some(repository) = git::holding(&ctx.net, [old, new])? else { return Ok(History::default()) };
-        match between(&repository, git::oid(old), git::oid(new), carry) {
-            Ok(commits) => Ok(History { commits, known: true }),
-            // A history that ends too early tells nothing.
-            Err(error) if error.is::<git2::Error>() => Ok(History::default()),
-            Err(error) => Err(error),
-        }
+impl<'a> History<'a> {
+    pub fn new(ctx: &'a Context, carry: &'a Carry<'a>) -> History<'a> {
+        History { ctx, carry, commits: OnceCell::new() }
     }
 
-    /// The commit that changes what lies between these trees as they do.
-    pub fn find(&self, repository: &Repository, before: Oid, after: Oid) -> Result<Option<Oid>> {
-        if self.commits.is_empty() {
+    /// The commit that changes what lies between the two trees as they do.
+    pub fn find(&self, repository: &Repository, trees: impl FnOnce() -> Result<(Oid, Oid)>) -> Result<Option<Oid>> {
+        let commits = match self.commits.get() {
+            Some(commits) => commits,
+            None => {
+                let found = self.look()?;
+                self.commits.get_or_init(|| found)
+            }
+        };
+        if commits.is_empty() {
             return Ok(None);
         }
+        let (before, after) = trees()?;
         let diff = diff(repository, &repository.find_tree(before)?, &repository.find_tree(after)?)?;
-        Ok(self.commits.get(&patch_id(diff)?).copied())
+        Ok(commits.get(&patch_id(diff)?).copied())
+    }
+
+    fn look(&self) -> Result<BTreeMap<Oid, Oid>> {
+        let (Some(old), Some(new)) = (self.carry.old.commit, self.carry.new.commit) else {
+            return Ok(BTreeMap::new());
+        };
+        let Some(repository) = git::holding(&self.ctx.net, [old, new])? else { return Ok(BTreeMap::new()) };
+        match between(&repository, git::oid(old), git::oid(new), self.carry) {
+            // A history that ends too early tells nothing.
+            Err(error) if error.is::<git2::Error>() => Ok(BTreeMap::new()),
+            found => found,
+        }
     }
 }
 
-/// The patch-ids of the commits after `old` up to `new`.
+/// The patch-ids of the commits after `old` up to `new`, of those that touch just the files of one of the patches: reading the
+/// files of the others would take a thousand times as long.
 fn between(repository: &Repository, old: Oid, new: Oid, carry: &Carry<'_>) -> Result<BTreeMap<Oid, Oid>> {
     let touched: BTreeSet<Vec<String>> = carry.queue.patches.iter().map(|patch| patch.diff.touches()).collect();
+    let mut any = DiffOptions::new();
+    any.disable_pathspec_match(true);
+    for path in touched.iter().flatten() {
+        any.pathspec(path);
+    }
     let mut walk = repository.revwalk()?;
     walk.push(new)?;
     walk.hide(old)?;
@@ -51,28 +71,25 @@ fn between(repository: &Repository, old: Oid, new: Oid, carry: &Carry<'_>) -> Re
     for id in walk {
         interrupt::check()?;
         let commit = repository.find_commit(id?)?;
-        if commit.parent_count() == 1
-            && let Some(patch) = id_of(repository, &commit, &touched)?
-        {
-            commits.insert(patch, commit.id());
+        if commit.parent_count() != 1 {
+            continue;
+        }
+        let (before, after) = (commit.parent(0)?.tree()?, commit.tree()?);
+        if repository.diff_tree_to_tree(Some(&before), Some(&after), Some(&mut any))?.deltas().len() == 0 {
+            continue;
+        }
+        let diff = diff(repository, &before, &after)?;
+        if touched.contains(&paths(&diff)) {
+            commits.insert(patch_id(diff)?, commit.id());
         }
     }
     Ok(commits)
 }
 
-/// The patch-id of a commit that touches just the files of one patch. Others are not worth the reading of their files.
-fn id_of(repository: &Repository, commit: &Commit<'_>, touched: &BTreeSet<Vec<String>>) -> Result<Option<Oid>> {
-    let diff = diff(repository, &commit.parent(0)?.tree()?, &commit.tree()?)?;
-    let mut paths = BTreeSet::new();
-    for delta in diff.deltas() {
-        for file in [delta.old_file(), delta.new_file()] {
-            paths.extend(file.path().and_then(|path| path.to_str()).map(str::to_owned));
-        }
-    }
-    if !touched.contains(&paths.into_iter().collect::<Vec<String>>()) {
-        return Ok(None);
-    }
-    patch_id(diff).map(Some)
+fn paths(diff: &Diff<'_>) -> Vec<String> {
+    let files = diff.deltas().flat_map(|delta| [delta.old_file(), delta.new_file()]);
+    let paths: BTreeSet<String> = files.filter_map(|file| file.path()?.to_str().map(str::to_owned)).collect();
+    paths.into_iter().collect()
 }
 
 fn diff<'r>(repository: &'r Repository, before: &Tree<'_>, after: &Tree<'_>) -> Result<Diff<'r>> {

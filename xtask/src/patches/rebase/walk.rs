@@ -4,7 +4,7 @@ use super::merge::{self, Names, Scratch, as_they_are, there};
 use super::upstream::History;
 use super::{Carry, Outcome, Proof, Step};
 use crate::fault::Fault;
-use crate::patches::apply::{self, Direction};
+use crate::patches::apply::{self, Direction, Offset};
 use crate::patches::content::{Files, Folder};
 use crate::patches::diff::Moved;
 use crate::patches::{Patch, commits, refresh};
@@ -63,7 +63,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Carries the next patch.
-    pub fn step(&mut self, scratch: &Scratch, history: &History, patch: &Patch) -> Result<Step> {
+    pub fn step(&mut self, scratch: &Scratch, history: &History<'_>, patch: &Patch) -> Result<Step> {
         let repository = &scratch.repository;
         let step = |outcome, text| Step { file: patch.name().to_owned(), outcome, text };
         let before = self.advance(patch)?;
@@ -79,13 +79,12 @@ impl<'a> Walk<'a> {
             return Ok(step(Outcome::Exact, Some(patch.text.clone())));
         }
 
-        if history.known {
+        let plain = || -> Result<(Oid, Oid)> {
             let touched = as_they_are(&patch.diff.touches());
-            let base = merge::tree(repository, &before, &touched)?;
-            let theirs = merge::tree(repository, &self.old, &touched)?;
-            if let Some(commit) = history.find(repository, base, theirs)? {
-                return Ok(step(Outcome::Upstream { proof: Proof::Commit(commit.to_string()) }, None));
-            }
+            Ok((merge::tree(repository, &before, &touched)?, merge::tree(repository, &self.old, &touched)?))
+        };
+        if let Some(commit) = history.find(repository, plain)? {
+            return Ok(step(Outcome::Upstream { proof: Proof::Commit(commit.to_string()) }, None));
         }
         let reverse = apply::apply(&mut self.new.clone(), patch, Direction::Reverse)?;
         // A patch that could as well be applied once more is not known to be there: merging decides.
@@ -93,30 +92,42 @@ impl<'a> Walk<'a> {
             return Ok(step(Outcome::Upstream { proof: Proof::Reverse(offsets.clone()) }, None));
         }
 
-        let trees = self.trees(repository, &before, patch)?;
+        let (outcome, text) = self.merge(repository, patch, &before, forward.ok().map(|offsets| (applied, offsets)))?;
+        Ok(step(outcome, text))
+    }
+
+    /// Merges the patch. `applied` is what applying has made of the new side, and where it found the hunks: a few lines of context
+    /// can stand elsewhere too, and merging knows the whole file. Where the two differ, merging is right.
+    fn merge(
+        &mut self,
+        repository: &Repository,
+        patch: &Patch,
+        before: &Files<'_>,
+        applied: Option<(Files<'_>, Vec<Offset>)>,
+    ) -> Result<(Outcome, Option<Vec<u8>>)> {
+        let trees = self.trees(repository, before, patch)?;
         let index = merge::merge(repository, &trees)?;
         let conflicts = merge::conflicts(&index)?;
         if !conflicts.is_empty() {
-            return Ok(step(Outcome::Conflict { files: conflicts.into_iter().collect() }, None));
+            return Ok((Outcome::Conflict { files: conflicts.into_iter().collect() }, None));
         }
         let mut merged = self.new.clone();
         let changed = merge::take(repository, &index, &trees.names, &mut merged)?;
         if changed.is_empty() {
-            return Ok(step(Outcome::Upstream { proof: Proof::Merge }, None));
+            return Ok((Outcome::Upstream { proof: Proof::Merge }, None));
         }
         let paths = as_they_are(trees.names.keys().chain(&changed));
-        let (ours, after) = (merge::tree(repository, &self.new, &paths)?, merge::tree(repository, &merged, &paths)?);
-        // Applying found a place for each hunk by its few lines of context, merging by the whole file: where the two differ,
-        // merging is right.
-        let outcome = match forward {
-            Ok(offsets) if merge::tree(repository, &applied, &paths)? == after => Outcome::Offset { offsets },
-            _ => Outcome::Merged { files: changed.into_iter().collect() },
+        let tree = |files: &Files<'_>| merge::tree(repository, files, &paths);
+        let (ours, after) = (tree(&self.new)?, tree(&merged)?);
+        let outcome = match applied {
+            Some((applied, offsets)) if tree(&applied)? == after => Outcome::Offset { offsets },
+            _ => Outcome::Merged { files: changed.iter().cloned().collect() },
         };
         self.new = merged;
-        let (ours, after) = (repository.find_tree(ours)?, repository.find_tree(after)?);
         let mail = commits::as_committed(&commits::mail(patch)?);
+        let (ours, after) = (repository.find_tree(ours)?, repository.find_tree(after)?);
         let (text, _) = refresh::rewritten(repository, patch, &mail, &ours, &after)?;
-        Ok(step(outcome, Some(text)))
+        Ok((outcome, Some(text)))
     }
 
     /// What the next patch is merged from, as objects of `repository`.
