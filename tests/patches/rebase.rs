@@ -6,7 +6,10 @@ mod session;
 
 use crate::support::{cases, context, expect, scratch};
 use history::{Change, History};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use xtask::context::Context;
 use xtask::digest::GitId;
@@ -105,5 +108,61 @@ fn every_patch_has_its_outcome_as_git_rebase_has() {
             History::at(&work).unmerged()
         });
         assert_eq!(unmerged, real.unmerged, "{shown}: what is unmerged at the first conflict");
+    }
+}
+
+/// A file of which no line comes twice: where texts repeat themselves, git's merges and libgit2's align them differently.
+const LINES: &str = "abcdefghijklmnopqrstuvwxyz0123";
+
+/// What some edits make of a text: each is a place, and what happens there.
+fn edited(text: &str, edits: &[(usize, u8)]) -> String {
+    let mut lines: Vec<char> = text.chars().collect();
+    for (at, what) in edits {
+        let at = at % lines.len();
+        match what {
+            0 => drop(lines.remove(at)),
+            1 => lines.insert(at, 'N'),
+            new => lines[at] = char::from(b'A' + new),
+        }
+    }
+    lines.into_iter().collect()
+}
+
+/// Commits that lead from one text to the next.
+fn changes(name: &str, texts: &[String]) -> Vec<Change> {
+    let pairs = texts.windows(2).enumerate().filter(|(_, pair)| pair[0] != pair[1]);
+    let change = |(i, pair): (usize, &[String])| Change {
+        subject: format!("{name}{i}"),
+        files: BTreeMap::from([("f".to_owned(), pair[1].clone())]),
+        ..Change::default()
+    };
+    pairs.map(change).collect()
+}
+
+fn texts(edits: &[Vec<(usize, u8)>]) -> Vec<String> {
+    let mut texts = vec![LINES.to_owned()];
+    for edits in edits {
+        texts.push(edited(&texts[texts.len() - 1], edits));
+    }
+    texts
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_queue_ends_in_the_tree_that_git_rebase_makes(
+        queue in vec(vec((0..30usize, 0..5u8), 1..3), 1..5),
+        upstream in vec(vec((0..30usize, 0..5u8), 1..3), 1..4),
+        history in any::<bool>(),
+    ) {
+        let old = Change { files: BTreeMap::from([("f".to_owned(), LINES.to_owned())]), ..Change::default() };
+        let case = Case { old, upstream: changes("upstream", &texts(&upstream)), queue: changes("010", &texts(&queue)), history };
+        prop_assume!(!case.queue.is_empty() && !case.upstream.is_empty());
+        let folder = scratch();
+        let mut ctx = context(&folder.path().join("store"));
+        let laid = lay(&mut ctx, folder.path(), &case);
+        let steps = carried(&ctx, &laid.carry(history), AtConflict::LeaveOut);
+        prop_assert_eq!(tree(&ctx, &laid, &steps), laid.history.rebased().tree, "{}", table::text(&steps));
     }
 }

@@ -243,6 +243,13 @@ fn wrong_words_are_answered_with_right_ones() {
     fs_err::write(&recipe, text.replace("\"aside\"", "\"other\"")).unwrap();
     fs_err::remove_dir_all(project.at("patches/tiny-2.0.0")).unwrap();
     project.ends(ONTO, 2);
+    let patch = project.at("patches/tiny-1.0.0/tiny/0102-tiny-Change-e.patch");
+    let text = fs_err::read_to_string(&patch).unwrap();
+    fs_err::write(&patch, text.replace("-e\n", "-x\n")).unwrap();
+    project.ends("xtask patch rebase tiny-1 --onto tiny-2 --source tiny", 1);
+    fs_err::create_dir_all(project.at("target/rebase/tiny-1.0.0")).unwrap();
+    fs_err::write(project.at("target/rebase/tiny-1.0.0/rebase.json"), "{ \"version\": 2 }").unwrap();
+    project.ends("xtask patch continue tiny-1", 2);
     project.golden("words.txt");
 }
 

@@ -49,12 +49,13 @@ fn and_patches(count: usize) -> String {
 /// Makes the work tree for the conflict that the last of the steps is, or brings one that is there to it. Whatever was changed in
 /// it is lost. The commit that the conflict stands upon.
 pub fn lay_out(work: &Path, carry: &Carry<'_>, steps: &[Step]) -> Result<Oid> {
-    let (conflict, before) = steps.split_last().context("a conflict is a step")?;
+    let (_, before) = steps.split_last().context("a conflict is a step")?;
     let repository = open_or_start(work, carry)?;
     let base = repository.refname_to_id(&format!("refs/tags/{BASE}"))?;
     // Neither paths in conflict nor what a killed run has left may be in the way.
     let _ = fs::remove_file(repository.path().join("index.lock"));
     commits::git(work, &["reset", "-q", "--hard", BASE])?;
+    repository.cleanup_state()?;
     let head = commits::push(&repository, base, &carried(before)?)?;
 
     let bases = Bases::of(carry);
@@ -87,7 +88,6 @@ pub fn lay_out(work: &Path, carry: &Carry<'_>, steps: &[Step]) -> Result<Oid> {
     }
     repository.checkout_index(Some(&mut index), Some(&mut checkout))?;
     fs::write(repository.path().join("MERGE_MSG"), commits::mail(patch)?.message())?;
-    debug_assert_eq!(conflict.file, patch.name());
     Ok(head)
 }
 

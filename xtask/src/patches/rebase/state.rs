@@ -7,9 +7,10 @@ use super::Step;
 use super::plan::{Onto, Plan};
 use crate::digest::Key;
 use crate::fault::Fault;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -73,15 +74,18 @@ impl State {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let version = |value: &serde_json::Value| value.get("version").and_then(serde_json::Value::as_u64);
-        let known = serde_json::from_slice(&text).is_ok_and(|value| version(&value) == Some(u64::from(VERSION)));
-        let read = serde_json::from_slice(&text).context("not what this program writes");
-        read.and_then(|state| if known { Ok(Some(state)) } else { anyhow::bail!("of another version of this program") })
-            .map_err(|error| {
-                Fault::usage(format!("{}: {error:#}", file.display()))
-                    .cure(format!("nothing has been changed: remove {} and start again", folder.display()))
-                    .into()
-            })
+        let version = serde_json::from_slice(&text).ok().and_then(|value: Value| value["version"].as_u64());
+        let what = match version {
+            Some(version) if version == u64::from(VERSION) => match serde_json::from_slice(&text) {
+                Ok(state) => return Ok(Some(state)),
+                Err(error) => error.to_string(),
+            },
+            Some(version) => format!("of version {version}, and this program knows version {VERSION}"),
+            None => "not what `patch rebase` writes".to_owned(),
+        };
+        Err(Fault::usage(format!("{}: {what}", file.display()))
+            .cure(format!("give that rebase up: remove {}, and start again", folder.display()))
+            .into())
     }
 
     pub fn save(&self, folder: &Path) -> Result<()> {
