@@ -10,5 +10,5 @@ mod mail;
 mod name;
 mod rebase;
 mod refresh;
-mod render;
+pub mod render;
 mod status;
