@@ -26,6 +26,7 @@ mod making;
 mod usage;
 
 pub use check::Broken;
+pub use disk::remove;
 pub use gc::{Policy, Removed};
 pub use lock::Guard;
 pub use making::{Begin, Cost, Making};
@@ -156,6 +157,24 @@ impl Store {
     /// Where a download of this blob is collected. Only the holder of [`Store::lock_blob`] writes there.
     pub fn partial(&self, hash: &Hash) -> PathBuf {
         self.root.join("partial").join(hash.as_str())
+    }
+
+    /// Links every download into another store, so that nothing is downloaded twice; copies where the file system cannot link.
+    pub fn share_downloads(&self, with: &Store) -> Result<()> {
+        let to = with.root.join("blob");
+        for folder in fs::read_dir(self.root.join("blob"))? {
+            let folder = folder?;
+            let target = to.join(folder.file_name());
+            fs::create_dir_all(&target)?;
+            for blob in fs::read_dir(folder.path())? {
+                let blob = blob?;
+                let target = target.join(blob.file_name());
+                if fs::hard_link(blob.path(), &target).is_err() {
+                    fs::copy(blob.path(), &target)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Held while a blob is downloaded; waits for another process that downloads it.

@@ -212,23 +212,6 @@ fn shown(rows: &[Row]) -> String {
 
 fn empty(from: &Context, (net, work): &(cli::Net, cli::Work), store: &Path) -> Result<Context> {
     let ctx = Context::open(&from.report, &cli::Place { store: Some(store.to_owned()) }, net, work)?;
-    share(&from.store.root().join("blob"), &store.join("blob"))?;
+    from.store.share_downloads(&ctx.store)?;
     Ok(ctx)
-}
-
-/// Links the blobs of one store into another, so that nothing is downloaded twice; copies where the file system cannot link.
-fn share(from: &Path, to: &Path) -> Result<()> {
-    for folder in fs::read_dir(from)? {
-        let folder = folder?;
-        let target = to.join(folder.file_name());
-        fs::create_dir_all(&target)?;
-        for blob in fs::read_dir(folder.path())? {
-            let blob = blob?;
-            let target = target.join(blob.file_name());
-            if fs::hard_link(blob.path(), &target).is_err() {
-                fs::copy(blob.path(), &target)?;
-            }
-        }
-    }
-    Ok(())
 }
