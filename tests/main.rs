@@ -25,6 +25,7 @@ mod dispatch;
 mod elf;
 mod package;
 mod relocate;
+mod repro;
 
 mod cli;
 mod pipeline;

@@ -19,13 +19,13 @@ packages = ["tiny-root"]
 "#;
 
 /// A checkout with the recipes of `pipeline/recipes`, and a server that has what they need.
-struct Fixture {
+pub struct Fixture {
     folder: tempfile::TempDir,
     server: Server,
 }
 
 impl Fixture {
-    fn new() -> Fixture {
+    pub fn new() -> Fixture {
         let folder = scratch();
         let at = |path: &str| folder.path().join(path);
         for name in ["checkout/recipes", "checkout/toolchains", "checkout/patches", "served/pool", "root"] {
@@ -67,18 +67,18 @@ impl Fixture {
         Fixture { folder, server }
     }
 
-    fn checkout(&self) -> PathBuf {
+    pub fn checkout(&self) -> PathBuf {
         fs_err::canonicalize(self.folder.path().join("checkout")).unwrap()
     }
 
-    fn run(&self, line: &str) -> Answer {
+    pub fn run(&self, line: &str) -> Answer {
         let path = std::env::var("PATH").unwrap();
         let base = self.server.base();
         run(&self.checkout(), line, &[("PATH", path.as_str()), ("XENWRIGHT_DEBIAN_MIRROR", base.as_str())])
     }
 
     /// Runs what must go well.
-    fn well(&self, line: &str) -> Answer {
+    pub fn well(&self, line: &str) -> Answer {
         let answer = self.run(line);
         assert_eq!(answer.code, 0, "{}", answer.text(line));
         answer

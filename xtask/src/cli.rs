@@ -22,6 +22,14 @@ Examples:
   cargo xtask shell xen-4.17 tools    where the step `tools` runs, before its script
   cargo xtask shell xen-4.17          the same for the first step of `plan`";
 
+const REPRO: &str = "\
+Examples:
+  cargo xtask repro xen-4.17                          two builds of one's own
+  cargo xtask repro xen-4.17 --against theirs         one build beside somebody else's artifacts
+  cargo xtask repro xen-4.17 --against theirs --built the same without a build
+
+Exit code 1 when anything differs. The artifacts of the builds stay in target/repro/<recipe>/{first,second}/dist.";
+
 /// Builds Xen from pinned sources into relocated, audited, reproducible artifacts.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", version, after_help = EXAMPLES, disable_help_subcommand = true)]
@@ -45,6 +53,9 @@ pub enum Verb {
     Shell(Shell),
     /// Check a built recipe's relocated tree and show all findings
     Audit(Audit),
+    /// Build a recipe twice under different circumstances and compare every byte
+    #[command(after_help = REPRO)]
+    Repro(Repro),
     /// Keep patch queues: refresh, import, export, rebase
     Patch(patch::Patch),
     /// Write the recipe of a new upstream version, with its queues carried over
@@ -141,6 +152,33 @@ pub struct Audit {
     pub net: Net,
     #[command(flatten)]
     pub work: Work,
+}
+
+#[derive(Debug, Args)]
+pub struct Repro {
+    #[command(flatten)]
+    pub recipe: Wanted,
+    /// Build once, and compare with the artifacts in a folder
+    #[arg(long, value_name = "DIR")]
+    pub against: Option<PathBuf>,
+    /// Build nothing: compare what is in --out
+    #[arg(long, requires = "against")]
+    pub built: bool,
+    /// Write a report for a browser
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub net: Net,
+    /// How many jobs run at once in the first build; the second has one more [default: the number of cores]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Where the artifacts of --built are [default: target/dist/<recipe>]
+    #[arg(long, value_name = "DIR", requires = "built")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -333,6 +371,7 @@ impl Cli {
             Verb::Shell(args) => args.show,
             Verb::Audit(args) => args.show,
             Verb::Bench(args) => args.show,
+            Verb::Repro(args) => args.show,
             Verb::Patch(args) => args.show(),
             Verb::Bump(args) => args.show,
             Verb::Toolchain(Toolchain { verb: ToolchainVerb::Lock(args) | ToolchainVerb::Verify(args) }) => args.show,

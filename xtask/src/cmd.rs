@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod list;
 pub mod patch;
 pub mod plan;
+pub mod repro;
 pub mod shell;
 pub mod store;
 pub mod test;
@@ -25,6 +26,7 @@ pub fn run(verb: &Verb, report: &Report) -> Result<()> {
         Verb::Build(args) => build::run(args, report),
         Verb::Shell(args) => shell::run(args, report),
         Verb::Audit(args) => audit::run(args, report),
+        Verb::Repro(args) => repro::run(args, report),
         Verb::Patch(args) => patch::run(args, report),
         Verb::Bump(args) => bump::run(args, report),
         Verb::Toolchain(args) => toolchain::run(args, report),

@@ -21,10 +21,7 @@ pub fn run(args: &cli::Build, report: &Report) -> Result<()> {
     if let Some(warning) = catalog::warning(&job.recipe, &catalog::today()?) {
         report.warn(&warning);
     }
-    let out = match &args.out.out {
-        Some(out) => std::path::absolute(out)?,
-        None => ctx.root.join("target").join("dist").join(&stem),
-    };
+    let out = out(&ctx.root, args.out.out.as_deref(), &stem)?;
     let fresh = build(&ctx, &job, &out)?;
     let state = if fresh { "built" } else { "up to date" };
     let usage = Usage::now()?;
@@ -39,6 +36,14 @@ pub fn run(args: &cli::Build, report: &Report) -> Result<()> {
         }),
     );
     Ok(())
+}
+
+/// Where the artifacts of a recipe are, absolute.
+pub fn out(checkout: &Path, wanted: Option<&Path>, stem: &str) -> Result<PathBuf> {
+    Ok(match wanted {
+        Some(out) => std::path::absolute(out)?,
+        None => checkout.join("target").join("dist").join(stem),
+    })
 }
 
 /// Makes `out` hold the artifacts of a job; false when it held them before.

@@ -1,0 +1,1 @@
+xtask repro xen-4.17 --built
