@@ -24,6 +24,7 @@ mod audit;
 mod dispatch;
 mod elf;
 mod package;
+mod papers;
 mod relocate;
 mod repro;
 

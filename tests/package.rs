@@ -10,13 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use xtask::builder::{self, Inputs, Staged};
 use xtask::context::Context;
-use xtask::digest::KeyBuilder;
+use xtask::digest::Hash;
 use xtask::fault;
-use xtask::package::{Document, install, pack, write_tarball};
+use xtask::job::Job;
+use xtask::package::{Document, install, pack, seal, write_tarball};
+use xtask::patches::{Patch, Queue};
 use xtask::plan::Plan;
 use xtask::recipe::Recipe;
 use xtask::relocate::{Layer, Relocated, lay_over};
 use xtask::shipment;
+use xtask::toolchain::Toolchain;
 use xtask::tree::Manifest;
 
 /// Longer than the 100 bytes that a tar header has for a name.
@@ -55,7 +58,7 @@ fn artifacts(at: &Path, recipe: &Recipe) -> PathBuf {
     let tree = relocated(recipe, &content(), &at.join("tree"));
     let into = at.join("artifacts");
     fs_err::create_dir(&into).unwrap();
-    pack(recipe, &tree, "{}\n", &into).unwrap();
+    seal(&pack(recipe, &tree, "{}\n", &into).unwrap().artifacts, &into).unwrap();
     into
 }
 
@@ -240,10 +243,10 @@ fn what_a_killed_run_left_is_taken_away_and_the_old_result_stands() {
     assert_eq!(names(out.parent().unwrap()), ["xen"]);
 }
 
-/// A recipe of one step, whose output is in the store already, and what the last stages need.
-fn staged(ctx: &Context, recipe: &Recipe, content: &Content) -> (Plan, Staged) {
-    let plan = Plan::new(recipe, &BTreeMap::new(), &KeyBuilder::new("test/1").finish()).unwrap();
-    for planned in &plan.steps {
+/// A job of steps whose outputs are in the store already, and what the last stages need.
+fn staged(ctx: &Context, recipe: &Recipe, content: &Content) -> (Job, Staged) {
+    let job = job(recipe);
+    for planned in &job.plan.steps {
         let fill = |root: &Path| {
             if planned.name == "tools" {
                 content.write(root);
@@ -254,8 +257,22 @@ fn staged(ctx: &Context, recipe: &Recipe, content: &Content) -> (Plan, Staged) {
     }
     let source = |name: &str| anyhow::bail!("source {name} is not needed");
     let root = || anyhow::bail!("no root is needed");
-    let staged = builder::build(ctx, &plan, &Inputs { source: &source, root: &root }).unwrap();
-    (plan, staged)
+    let staged = builder::build(ctx, &job.plan, &Inputs { source: &source, root: &root }).unwrap();
+    (job, staged)
+}
+
+/// A recipe with empty queues and a toolchain without packages.
+pub fn job(recipe: &Recipe) -> Job {
+    let toolchain = Toolchain {
+        name: "none".to_owned(),
+        architecture: "amd64".to_owned(),
+        links: BTreeMap::new(),
+        snapshot: "20000101T000000Z".to_owned(),
+        debs: Vec::new(),
+    };
+    let queues = recipe.source.keys().map(|name| (name.clone(), Queue::default())).collect();
+    let plan = Plan::new(recipe, &queues, &toolchain.key()).unwrap();
+    Job { recipe: recipe.clone(), file: Hash::of(b"recipe"), toolchain, queues, plan }
 }
 
 #[test]
@@ -263,10 +280,10 @@ fn a_good_tree_is_shipped_once_and_found_by_its_key() {
     let folder = scratch();
     let ctx = context(folder.path());
     let usual = recipe(&[]);
-    let (plan, staged) = staged(&ctx, &usual, &content());
-    let key = shipment::key(&usual, &plan);
+    let (usual_job, staged) = staged(&ctx, &usual, &content());
+    let key = shipment::key(&usual_job);
     assert!(shipment::find(&ctx, &key).unwrap().is_none());
-    let shipped = shipment::ship(&ctx, &usual, &key, &staged, Path::new("/")).unwrap();
+    let shipped = shipment::ship(&ctx, &usual_job, &key, &staged, Path::new("/")).unwrap();
     let again = shipment::find(&ctx, &key).unwrap().expect("it was just made");
     assert_eq!(shipped.path(), again.path());
     let out = scratch();
@@ -276,12 +293,17 @@ fn a_good_tree_is_shipped_once_and_found_by_its_key() {
     assert!(again.is_at(&out).unwrap());
 
     let renamed = recipe(&[Edit { find: "xen-tools".to_owned(), put: "xen-utils".to_owned() }]);
-    assert_ne!(shipment::key(&renamed, &plan), key, "the package table reaches the result");
+    assert_ne!(shipment::key(&job(&renamed)), key, "the package table reaches the result");
     let allowing = recipe(&[Edit {
         find: "[[package]]\nname = \"xen-hypervisor\"".to_owned(),
         put: "[[audit.allow]]\nrule = \"set-id\"\nfiles = [\"x\"]\nreason = \"r\"\n\n[[package]]\nname = \"xen-hypervisor\"".to_owned(),
     }]);
-    assert_ne!(shipment::key(&allowing, &plan), key, "the audit table reaches the result");
+    assert_ne!(shipment::key(&job(&allowing)), key, "the audit table reaches the result");
+    let mut patched = job(&usual);
+    let text = b"Subject: a\n---\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n".to_vec();
+    let patch = Patch::of(text, "patches/xen/xen/0101-a.patch".to_owned()).unwrap();
+    patched.queues.get_mut("xen").unwrap().patches.push(patch);
+    assert_ne!(shipment::key(&patched), key, "a patch's head reaches the papers");
 }
 
 #[test]
@@ -291,9 +313,9 @@ fn a_refused_tree_is_kept_for_a_look_and_is_no_result() {
     let usual = recipe(&[]);
     let mut content = content();
     content.files.insert("usr/share/xen/unversioned".to_owned(), "see /build/tools/x".to_owned());
-    let (plan, staged) = staged(&ctx, &usual, &content);
-    let key = shipment::key(&usual, &plan);
-    let error = shipment::ship(&ctx, &usual, &key, &staged, Path::new("/")).unwrap_err();
+    let (usual_job, staged) = staged(&ctx, &usual, &content);
+    let key = shipment::key(&usual_job);
+    let error = shipment::ship(&ctx, &usual_job, &key, &staged, Path::new("/")).unwrap_err();
     let text = fault::render(&error);
     assert_eq!(fault::exit_code(&error), 1);
     for part in [

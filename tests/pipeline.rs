@@ -4,9 +4,12 @@
 use crate::support::http::Server;
 use crate::support::run::{Answer, run};
 use crate::support::{cases, context, expect, root, sandbox_root, scratch};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use xtask::digest::Hash;
+use xtask::package::{Document, What};
+use xtask::papers::VERSION;
 use xtask::toolchain::{Deb, Lock, Wanted};
 
 const TOOLCHAIN: &str = r#"
@@ -141,7 +144,17 @@ fn a_project_becomes_artifacts_offline_again_and_elsewhere() {
     let sums = String::from_utf8(fixture.artifact(OUT, "SHA256SUMS")).unwrap();
     let named: Vec<(&str, &str)> = sums.lines().map(|line| line.split_once("  ").unwrap()).collect();
     let names: Vec<&str> = named.iter().map(|(_, name)| *name).collect();
-    assert_eq!(names, ["audit.json", "manifest.json", "tiny-1.0.0-x86_64.tar.zst"]);
+    assert_eq!(
+        names,
+        [
+            "audit.json",
+            "bom.cdx.json",
+            "manifest.json",
+            "provenance.json",
+            "tiny-1.0.0-x86_64.tar.zst",
+            "tiny_1.0.0_amd64.buildinfo"
+        ]
+    );
     for (sum, name) in named {
         assert_eq!(Hash::of(&fixture.artifact(OUT, name)).as_str(), sum, "{name}");
     }
@@ -151,6 +164,12 @@ fn a_project_becomes_artifacts_offline_again_and_elsewhere() {
     );
     let manifest = String::from_utf8(fixture.artifact(OUT, "manifest.json")).unwrap();
     expect::golden(&root().join("tests/pipeline/manifest.json"), &manifest);
+    for name in ["bom.cdx.json", "provenance.json", "tiny_1.0.0_amd64.buildinfo"] {
+        let text = String::from_utf8(fixture.artifact(OUT, name)).unwrap();
+        let text = text.replace(&fixture.server.base(), "[SERVER]").replace(VERSION, "[VERSION]");
+        expect::golden(&root().join("tests/pipeline").join(name), &timeless(&without_serial(&text)));
+    }
+    attributed(&manifest, &fixture.artifact(OUT, "bom.cdx.json"));
 
     // Nothing is done twice, and nothing changes.
     let again = fixture.well("xtask build tiny --offline --json --out again");
@@ -168,6 +187,50 @@ fn a_project_becomes_artifacts_offline_again_and_elsewhere() {
         .collect();
     names.sort();
     assert_eq!(names, ["again", "elsewhere", "home", "other", "patches", "recipes", "target", "toolchains"]);
+}
+
+/// The serial number is made of digests that differ with the host's shell.
+fn without_serial(text: &str) -> String {
+    let line = |line: &str| {
+        let (start, _) = line.split_once("urn:uuid:").unwrap_or((line, ""));
+        if start.len() == line.len() { format!("{line}\n") } else { format!("{start}urn:uuid:[UUID]\",\n") }
+    };
+    text.lines().map(line).collect()
+}
+
+/// Every path of the manifest that a step staged is in the bill, and made of components that are in it too; and every file has its
+/// digest there.
+fn attributed(manifest: &str, bill: &[u8]) {
+    let bill: serde_json::Value = serde_json::from_slice(bill).unwrap();
+    let components: BTreeMap<&str, &serde_json::Value> = bill["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|component| (component["bom-ref"].as_str().unwrap(), component))
+        .collect();
+    assert_eq!(components.len(), bill["components"].as_array().unwrap().len(), "a reference is given once");
+    let made_of: BTreeMap<&str, &serde_json::Value> = bill["dependencies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|edge| (edge["ref"].as_str().unwrap(), &edge["dependsOn"]))
+        .collect();
+    let mut seen = 0;
+    for item in Document::from_json("manifest.json", manifest).unwrap().entries {
+        let reference = format!("file:{}", item.path);
+        let Some(component) = components.get(reference.as_str()) else {
+            assert!(item.step.is_none(), "{} is in no bill", item.path);
+            continue;
+        };
+        let parts = made_of[reference.as_str()].as_array().unwrap();
+        assert!(!parts.is_empty(), "{} is made of nothing", item.path);
+        assert!(parts.iter().all(|part| components.contains_key(part.as_str().unwrap())), "{}: {parts:?}", item.path);
+        if let What::File { sha256, .. } = item.what {
+            assert_eq!(component["hashes"][0]["content"], sha256.as_str(), "{}", item.path);
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 4, "tool, greeting, dispatcher and its link");
 }
 
 /// Mode, owner, time, size and path of every entry, and what the texts say.

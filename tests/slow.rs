@@ -14,6 +14,8 @@ use xshell::{Shell, cmd};
 use xtask::catalog;
 use xtask::context::Context;
 use xtask::digest::Hash;
+use xtask::papers::BOM;
+use xtask::papers::query::{Bill, Question};
 use xtask::recipe::Recipe;
 use xtask::sandbox::Sandbox;
 
@@ -65,17 +67,30 @@ fn xen_is_built_from_an_empty_store_and_audited_clean() {
     for stem in SERIES {
         let out = built(stem);
         let sums = fs_err::read_to_string(out.join("SHA256SUMS")).unwrap();
-        assert_eq!(sums.lines().count(), 3, "{sums}");
+        assert_eq!(sums.lines().count(), 6, "{sums}");
         for (sum, name) in sums.lines().map(|line| line.split_once("  ").unwrap()) {
             assert_eq!(Hash::of(&fs_err::read(out.join(name)).unwrap()).as_str(), sum, "{stem}: {name}");
         }
         let audit: Value = serde_json::from_slice(&fs_err::read(out.join("audit.json")).unwrap()).unwrap();
         assert_eq!(audit["findings"].as_array().map(Vec::len), Some(0), "{stem}: {}", audit["findings"]);
         let manifest: Value = serde_json::from_slice(&fs_err::read(out.join("manifest.json")).unwrap()).unwrap();
+        let asked = ["seabios >= 1.16", "ocaml", "zlib", "zlib < 1.2.13"].map(|question| embedding(&out, question));
+        let oxenstored = format!("usr/lib/xen-{}/sbin/oxenstored", recipe(stem).series);
+        assert!(asked[0].iter().any(|file| file.ends_with("/seabios.bin")), "{asked:?}");
+        assert!(asked[1].contains(&oxenstored), "{asked:?}");
+        assert!(asked[2].iter().any(|file| file.contains("/libxenguest.so.")), "{asked:?}");
+        assert!(asked[3].is_empty(), "{asked:?}");
         let golden = root().join("tests/golden").join(stem);
         expect::golden(&golden.join("files.txt"), &files(&manifest));
         expect::golden(&golden.join("elf.txt"), &linkage(&audit));
     }
+}
+
+/// The files that the bill names for a question.
+fn embedding(out: &Path, question: &str) -> Vec<String> {
+    let bill = fs_err::read_to_string(out.join(BOM)).unwrap();
+    let matches = Bill::from_json(BOM, &bill).unwrap().answer(&Question::parse(question).unwrap());
+    matches.into_iter().filter_map(|found| found.file).collect()
 }
 
 /// What is shipped: mode, step, package and path of every file, and where links point.

@@ -30,6 +30,11 @@ Examples:
 
 Exit code 1 when anything differs. The artifacts of the builds stay in target/repro/<recipe>/{first,second}/dist.";
 
+const QUERY: &str = "\
+Examples:
+  cargo xtask sbom query seabios             every file with code of SeaBIOS, and its version
+  cargo xtask sbom query 'zlib < 1.2.13'     versions are compared as Debian does";
+
 /// Builds Xen from pinned sources into relocated, audited, reproducible artifacts.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", version, after_help = EXAMPLES, disable_help_subcommand = true)]
@@ -56,6 +61,8 @@ pub enum Verb {
     /// Build a recipe twice under different circumstances and compare every byte
     #[command(after_help = REPRO)]
     Repro(Repro),
+    /// Ask what the built artifacts are made of
+    Sbom(Sbom),
     /// Keep patch queues: refresh, import, export, rebase
     Patch(patch::Patch),
     /// Write the recipe of a new upstream version, with its queues carried over
@@ -179,6 +186,30 @@ pub struct Repro {
     /// Where the artifacts of --built are [default: target/dist/<recipe>]
     #[arg(long, value_name = "DIR", requires = "built")]
     pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Sbom {
+    #[command(subcommand)]
+    pub verb: SbomVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SbomVerb {
+    /// Name the files that hold or need a component, by the bills of the built recipes
+    #[command(after_help = QUERY)]
+    Query(SbomQuery),
+}
+
+#[derive(Debug, Args)]
+pub struct SbomQuery {
+    /// A component, with <, <=, =, >= or > and a version where only some are wanted
+    pub question: String,
+    /// The folder of one recipe's artifacts [default: all in target/dist]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub show: Show,
 }
 
 #[derive(Debug, Args)]
@@ -372,6 +403,7 @@ impl Cli {
             Verb::Audit(args) => args.show,
             Verb::Bench(args) => args.show,
             Verb::Repro(args) => args.show,
+            Verb::Sbom(Sbom { verb: SbomVerb::Query(args) }) => args.show,
             Verb::Patch(args) => args.show(),
             Verb::Bump(args) => args.show,
             Verb::Toolchain(Toolchain { verb: ToolchainVerb::Lock(args) | ToolchainVerb::Verify(args) }) => args.show,

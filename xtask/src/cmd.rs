@@ -9,6 +9,7 @@ pub mod list;
 pub mod patch;
 pub mod plan;
 pub mod repro;
+pub mod sbom;
 pub mod shell;
 pub mod store;
 pub mod test;
@@ -29,6 +30,7 @@ pub fn run(verb: &Verb, report: &Report) -> Result<()> {
         Verb::Repro(args) => repro::run(args, report),
         Verb::Patch(args) => patch::run(args, report),
         Verb::Bump(args) => bump::run(args, report),
+        Verb::Sbom(args) => sbom::run(args, report),
         Verb::Toolchain(args) => toolchain::run(args, report),
         Verb::Store(args) => store::run(args, report),
         Verb::Test(args) => test::run(args, report),

@@ -1,6 +1,7 @@
 //! A recipe chosen and planned: everything that decides what building it means, read from the checkout. Nothing is fetched.
 
 use crate::catalog;
+use crate::digest::Hash;
 use crate::patches::Queue;
 use crate::plan::Plan;
 use crate::recipe::Recipe;
@@ -11,6 +12,8 @@ use std::path::Path;
 
 pub struct Job {
     pub recipe: Recipe,
+    /// Of the recipe's file.
+    pub file: Hash,
     pub toolchain: Toolchain,
     /// Patch queues by source.
     pub queues: BTreeMap<String, Queue>,
@@ -21,9 +24,10 @@ impl Job {
     /// `wanted` is a recipe or the beginning of its name.
     pub fn new(checkout: &Path, wanted: &str) -> Result<Job> {
         let recipe = catalog::find(checkout, wanted)?;
+        let file = Hash::of(&fs_err::read(checkout.join("recipes").join(format!("{}.toml", recipe.stem())))?);
         let toolchain = Toolchain::load(checkout, &recipe.toolchain)?;
         let queues = Queue::read_all(checkout, &recipe)?;
         let plan = Plan::new(&recipe, &queues, &toolchain.key())?;
-        Ok(Job { recipe, toolchain, queues, plan })
+        Ok(Job { recipe, file, toolchain, queues, plan })
     }
 }

@@ -38,6 +38,7 @@ pub mod audit;
 pub mod elf;
 pub mod inspection;
 pub mod package;
+pub mod papers;
 pub mod relocate;
 pub mod repro;
 pub mod shipment;

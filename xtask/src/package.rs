@@ -1,4 +1,4 @@
-//! From a relocated tree to artifacts: the tarball, `manifest.json`, `audit.json`, `SHA256SUMS`. Same tree, same bytes.
+//! From a relocated tree to artifacts: the tarball, `manifest.json`, `audit.json`, and `SHA256SUMS` over all. Same tree, same bytes.
 //!
 //! What a package holds is decided here; whether the tree is fit to be shipped is the audit's to say, and where the artifacts go
 //! is `package::install`'s.
@@ -7,7 +7,7 @@ pub mod install;
 mod manifest;
 mod tarball;
 
-pub use manifest::{Document, Item};
+pub use manifest::{Document, Item, What};
 pub use tarball::write as write_tarball;
 
 use crate::digest::Hash;
@@ -16,6 +16,7 @@ use crate::recipe::Recipe;
 use crate::relocate::Relocated;
 use anyhow::{Context as _, Result};
 use fs_err as fs;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Names of the artifacts that are called the same for every recipe.
@@ -28,18 +29,45 @@ pub fn tarball_name(recipe: &Recipe) -> String {
     format!("{}-{}.tar.zst", recipe.stem(), recipe.architecture.gnu())
 }
 
-/// Writes all artifacts into `into`, an empty folder.
-pub fn pack(recipe: &Recipe, tree: &Relocated, audit_json: &str, into: &Path) -> Result<()> {
+/// A finished file.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    pub sha256: Hash,
+}
+
+/// What lies in the folder of artifacts so far, and what the tarball holds.
+pub struct Packed {
+    /// Sorted by name.
+    pub artifacts: Vec<Artifact>,
+    pub document: Document,
+}
+
+/// Writes the tarball, the manifest and the audit into `into`, an empty folder.
+pub fn pack(recipe: &Recipe, tree: &Relocated, audit_json: &str, into: &Path) -> Result<Packed> {
     let name = tarball_name(recipe);
     let file = fs::File::create(into.join(&name))?;
-    let tarball =
+    let sha256 =
         tarball::write(tree.path(), tree.manifest(), recipe.epoch, file).with_context(|| format!("packing {name}"))?;
-    let manifest = Document::new(recipe, tree)?.to_json();
-    fs::write(into.join(MANIFEST), &manifest)?;
-    fs::write(into.join(AUDIT), audit_json)?;
-    let mut sums =
-        [(name.as_str(), tarball), (MANIFEST, Hash::of(manifest.as_bytes())), (AUDIT, Hash::of(audit_json.as_bytes()))];
-    sums.sort_by_key(|(name, _)| *name);
+    let size = fs::metadata(into.join(&name))?.len();
+    let document = Document::new(recipe, tree)?;
+    let manifest = put(into, MANIFEST, &document.to_json())?;
+    let mut artifacts = vec![Artifact { name, size, sha256 }, manifest, put(into, AUDIT, audit_json)?];
+    artifacts.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Packed { artifacts, document })
+}
+
+/// Writes one artifact.
+pub fn put(into: &Path, name: &str, text: &str) -> Result<Artifact> {
+    fs::write(into.join(name), text)?;
+    Ok(Artifact { name: name.to_owned(), size: text.len() as u64, sha256: Hash::of(text.as_bytes()) })
+}
+
+/// Writes `SHA256SUMS` over all artifacts, which makes them whole.
+pub fn seal(artifacts: &[Artifact], into: &Path) -> Result<()> {
+    let sums: BTreeMap<&str, &Hash> = artifacts.iter().map(|a| (a.name.as_str(), &a.sha256)).collect();
     // The form of coreutils, so that `sha256sum -c` reads it.
     let sums: String = sums.iter().map(|(name, hash)| format!("{hash}  {name}\n")).collect();
     fs::write(into.join(SUMS), sums)?;

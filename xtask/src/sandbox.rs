@@ -18,6 +18,9 @@ use std::process::{Command, Stdio};
 /// Part of every step's key: changed whenever what a step sees of the sandbox changes.
 pub const LAYOUT: &str = "sandbox/1";
 
+/// The folder of a step's source inside, where its script starts.
+pub const BUILD: &str = "/build";
+
 /// The user and group that everything runs as; the account `builder` of the toolchain's `/etc/passwd`.
 const UID: &str = "1000";
 
@@ -25,7 +28,7 @@ const UID: &str = "1000";
 const OWN: [&str; 5] = ["dev", "in", "proc", "run", "tmp"];
 
 /// What every process finds in its environment unless [`Sandbox::env`] says otherwise.
-const ENV: [(&str, &str); 6] = [
+pub const ENV: [(&str, &str); 6] = [
     ("PATH", "/usr/sbin:/usr/bin"),
     ("HOME", "/nonexistent"),
     ("LC_ALL", "C.UTF-8"),

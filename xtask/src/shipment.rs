@@ -1,4 +1,4 @@
-//! The last stages as one action of the store: staged outputs are relocated, audited and packed, under a key that is known before
+//! The last stages as one action of the store: staged outputs are relocated, audited, packed and given their papers, under a key that is known before
 //! anything was built.
 //!
 //! A tree that the audit refuses is an error and never reaches `--out`; it is kept in the store's `failed` folder for a look.
@@ -9,8 +9,9 @@ use crate::context::Context;
 use crate::digest::{Hash, Key, KeyBuilder};
 use crate::fault::Fault;
 use crate::inspection;
+use crate::job::Job;
 use crate::package::{self, install};
-use crate::plan::Plan;
+use crate::papers;
 use crate::recipe::Recipe;
 use crate::relocate::{self, Relocated};
 use crate::store::{Begin, Making, Stored};
@@ -19,7 +20,7 @@ use fs_err as fs;
 use std::path::Path;
 
 /// Raised whenever relocation, audit or packing give another result for the same input.
-const VERSION: &str = "shipment/1";
+const VERSION: &str = "shipment/2";
 
 /// Audited artifacts in the store. Only this module makes one.
 #[derive(Clone, Debug)]
@@ -44,10 +45,14 @@ impl Shipped {
     }
 }
 
-/// The name of the result: everything that reaches it, from the plan's keys and the recipe's own tables.
-pub fn key(recipe: &Recipe, plan: &Plan) -> Key {
+/// The name of the result: everything that reaches it, from the plan's keys, the recipe's own tables and what the papers name.
+pub fn key(job: &Job) -> Key {
+    let recipe = &job.recipe;
     let mut key = KeyBuilder::new(VERSION)
-        .field("plan", plan.key().as_str())
+        .field("plan", job.plan.key().as_str())
+        .field("program", papers::VERSION)
+        .field("recipe-file", job.file.as_str())
+        .field("toolchain", format!("{:?}", job.toolchain))
         .field("recipe", recipe.stem())
         .field("series", &recipe.series)
         .field("license", &recipe.license)
@@ -62,6 +67,9 @@ pub fn key(recipe: &Recipe, plan: &Plan) -> Key {
     for rule in RULES {
         key = key.field("rule", rule.name);
     }
+    for patch in job.queues.values().flat_map(|queue| &queue.patches) {
+        key = key.field("patch", &patch.file).field("text", &patch.text);
+    }
     key.finish()
 }
 
@@ -72,24 +80,28 @@ pub fn find(ctx: &Context, key: &Key) -> Result<Option<Shipped>> {
 
 /// The artifacts under this key, made when they are not there. `root` is the toolchain's root, whose libraries are what the
 /// distribution offers.
-pub fn ship(ctx: &Context, recipe: &Recipe, key: &Key, staged: &Staged, root: &Path) -> Result<Shipped> {
+pub fn ship(ctx: &Context, job: &Job, key: &Key, staged: &Staged, root: &Path) -> Result<Shipped> {
+    let recipe = &job.recipe;
     let making = match ctx.store.begin(key, &format!("the artifacts of {}", recipe.stem()))? {
         Begin::Found(stored) => return Ok(Shipped { stored }),
         Begin::Make(making) => making,
     };
-    let verdict = make(ctx, recipe, &making, staged, root).map_err(|error| ctx.store.explain(error))?;
+    let verdict = make(ctx, job, key, &making, staged, root).map_err(|error| ctx.store.explain(error))?;
     if verdict.good() {
         return Ok(Shipped { stored: making.finish(None)? });
     }
     Err(refused(recipe, &verdict, making))
 }
 
-fn make(ctx: &Context, recipe: &Recipe, making: &Making, staged: &Staged, root: &Path) -> Result<Verdict> {
+fn make(ctx: &Context, job: &Job, key: &Key, making: &Making, staged: &Staged, root: &Path) -> Result<Verdict> {
+    let recipe = &job.recipe;
     let work = making.folder().join("tree");
     fs::create_dir(&work)?;
     let Inspected { tree, facts, verdict, .. } = inspect(ctx, recipe, staged, root, &work)?;
     let task = ctx.report.begin("pack", &package::tarball_name(recipe), None);
-    package::pack(recipe, &tree, &verdict.json(recipe, &facts), making.root())?;
+    let mut packed = package::pack(recipe, &tree, &verdict.json(recipe, &facts), making.root())?;
+    papers::write(job, key, &tree, &facts, &mut packed, making.root())?;
+    package::seal(&packed.artifacts, making.root())?;
     let size = fs::metadata(making.root().join(package::tarball_name(recipe)))?.len();
     task.done(&indicatif::BinaryBytes(size).to_string());
     Ok(verdict)

@@ -48,14 +48,14 @@ pub fn out(checkout: &Path, wanted: Option<&Path>, stem: &str) -> Result<PathBuf
 
 /// Makes `out` hold the artifacts of a job; false when it held them before.
 pub fn build(ctx: &Context, job: &Job, out: &Path) -> Result<bool> {
-    let key = shipment::key(&job.recipe, &job.plan);
+    let key = shipment::key(job);
     let shipped = match shipment::find(ctx, &key)? {
         Some(shipped) if shipped.is_at(out)? => return Ok(false),
         Some(shipped) => shipped,
         None => {
             let staged = stage(ctx, job)?;
             let root = rootfs::obtain(ctx, &job.toolchain)?;
-            shipment::ship(ctx, &job.recipe, &key, &staged, &root.path)?
+            shipment::ship(ctx, job, &key, &staged, &root.path)?
         }
     };
     shipped.install(out)?;

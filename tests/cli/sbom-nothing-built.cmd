@@ -1,0 +1,1 @@
+xtask sbom query zlib

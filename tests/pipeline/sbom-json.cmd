@@ -1,0 +1,1 @@
+xtask sbom query TINY=1.0.0 --json

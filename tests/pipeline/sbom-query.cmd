@@ -1,0 +1,1 @@
+xtask sbom query tiny<2

@@ -1,0 +1,81 @@
+//! The papers beside the artifacts: a bill of materials, provenance, and Debian's record of the build. Same job, same bytes.
+//!
+//! They say what the pins, the tree and its files say, and nothing else: what is not known is left out. Nothing in them comes from
+//! a clock, a machine or the network. `docs/papers.md` describes their fields.
+
+mod attribution;
+mod bom;
+mod buildinfo;
+mod provenance;
+pub mod query;
+
+use crate::audit::Facts;
+use crate::digest::Key;
+use crate::job::Job;
+use crate::package::{self, Packed};
+use crate::recipe::{Origin, Recipe, Source};
+use crate::relocate::Relocated;
+use crate::toolchain::Deb;
+use crate::{catalog, debian};
+use anyhow::Result;
+use serde_json::Value;
+use std::path::Path;
+
+pub const BOM: &str = "bom.cdx.json";
+pub const PROVENANCE: &str = "provenance.json";
+
+/// The version of this program, which is what made the papers.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Writes all papers into `into` and adds them to what was packed. `key` names the result.
+pub fn write(job: &Job, key: &Key, tree: &Relocated, facts: &Facts, packed: &mut Packed, into: &Path) -> Result<()> {
+    let attribution = attribution::Attribution::new(job, tree, facts)?;
+    let bom = text(&bom::bom(job, key, &packed.document, &attribution));
+    let buildinfo = buildinfo::text(job, &packed.artifacts);
+    packed.artifacts.push(package::put(into, BOM, &bom)?);
+    packed.artifacts.push(package::put(into, &buildinfo::name(job), &buildinfo)?);
+    packed.artifacts.sort_by(|a, b| a.name.cmp(&b.name));
+    // Last, since it speaks of all the others.
+    let provenance = text(&provenance::statement(job, key, &packed.artifacts));
+    packed.artifacts.push(package::put(into, PROVENANCE, &provenance)?);
+    Ok(())
+}
+
+fn text(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// The sources that a step uses, in the order of their names; the others are pins for later.
+fn used(recipe: &Recipe) -> impl Iterator<Item = (&String, &Source)> {
+    recipe.source.iter().filter(|(name, _)| recipe.step.values().any(|step| step.source == **name))
+}
+
+/// The recipe's moment, as RFC 3339 has it.
+fn timestamp(recipe: &Recipe) -> String {
+    format!("{}Z", catalog::moment(recipe.epoch).replace(' ', "T"))
+}
+
+/// An origin's address. A path of Debian's archive stands for itself where no snapshot has it.
+fn address(origin: &Origin) -> String {
+    match origin {
+        Origin::Git(origin) => origin.git.clone(),
+        Origin::Url(origin) => origin.url.clone(),
+        Origin::Debian(origin) => match &origin.snapshot {
+            Some(moment) => format!("{}/{moment}/{}", debian::SNAPSHOT, origin.debian),
+            None => origin.debian.clone(),
+        },
+    }
+}
+
+/// A locked package's name among all packages (package-url.org).
+fn purl(deb: &Deb) -> String {
+    let architecture = deb.file().trim_end_matches(".deb").rsplit_once('_').map(|(_, architecture)| architecture);
+    let arch = architecture.map(|architecture| format!("?arch={}", escaped(architecture))).unwrap_or_default();
+    format!("pkg:deb/debian/{}@{}{arch}", escaped(&deb.name), escaped(&deb.version))
+}
+
+/// Text within an address (RFC 3986): all but unreserved characters as `%XX`.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}

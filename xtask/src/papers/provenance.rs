@@ -1,0 +1,97 @@
+//! An in-toto statement (v1) with SLSA provenance (v1): from which pins, by which steps, which artifacts were made.
+//!
+//! Unsigned, and without a clock: whoever builds the same recipe gets the same statement, and may sign it.
+
+use super::{VERSION, address, escaped, purl, used};
+use crate::digest::{Hash, Key};
+use crate::job::Job;
+use crate::package::Artifact;
+use crate::recipe::{Origin, Source};
+use crate::sandbox;
+use serde_json::{Map, Value, json};
+
+/// What `docs/papers.md` describes.
+const BUILD_TYPE: &str = "urn:xenwright:build:1";
+const BUILDER: &str = "urn:xenwright:builder";
+
+pub fn statement(job: &Job, key: &Key, artifacts: &[Artifact]) -> Value {
+    let subject = artifacts.iter().map(|a| json!({ "name": a.name, "digest": { "sha256": a.sha256 } }));
+    let steps: Map<String, Value> =
+        job.plan.steps.iter().map(|step| (step.name.clone(), json!(step.key.as_str()))).collect();
+    let mut environment: Map<String, Value> =
+        sandbox::ENV.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+    environment.insert("SOURCE_DATE_EPOCH".to_owned(), json!(job.recipe.epoch.to_string()));
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": subject.collect::<Vec<_>>(),
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {
+                    "recipe": job.recipe.stem(),
+                    "version": job.recipe.version.to_string(),
+                },
+                "internalParameters": {
+                    "sandbox": { "layout": sandbox::LAYOUT, "build-path": sandbox::BUILD, "environment": environment },
+                    "toolchain": { "name": job.toolchain.name, "key": job.toolchain.key().as_str() },
+                    "steps": steps,
+                },
+                "resolvedDependencies": dependencies(job),
+            },
+            "runDetails": {
+                "builder": { "id": BUILDER, "version": { "xenwright": VERSION } },
+                "metadata": { "invocationId": key.as_str() },
+            },
+        },
+    })
+}
+
+/// All pins: recipe, sources, patches, packages of the toolchain.
+fn dependencies(job: &Job) -> Vec<Value> {
+    let file = format!("recipes/{}.toml", job.recipe.stem());
+    let mut all = vec![json!({ "name": file, "uri": uri(&file), "digest": { "sha256": job.file } })];
+    for (name, source) in used(&job.recipe) {
+        all.extend(source.origins.iter().map(|origin| of_origin(name, source, origin)));
+        for patch in &job.queues[name].patches {
+            let sha256 = Hash::of(&patch.text);
+            all.push(json!({ "name": patch.file, "uri": uri(&patch.file), "digest": { "sha256": sha256 } }));
+        }
+    }
+    for deb in &job.toolchain.debs {
+        all.push(json!({
+            "name": deb.path,
+            "uri": purl(deb),
+            "digest": { "sha256": deb.sha256 },
+        }));
+    }
+    all
+}
+
+/// A file of the checkout.
+fn uri(path: &str) -> String {
+    let parts: Vec<String> = path.split('/').map(escaped).collect();
+    format!("file:{}", parts.join("/"))
+}
+
+/// One place of a source: a tarball by its digest, a repository by its commit. The tree's id holds for both.
+fn of_origin(name: &str, source: &Source, origin: &Origin) -> Value {
+    let mut digest = Map::new();
+    match origin {
+        Origin::Git(_) => {
+            drop(source.commit.as_ref().map(|commit| digest.insert("gitCommit".to_owned(), json!(commit))))
+        }
+        Origin::Debian(origin) => drop(digest.insert("sha256".to_owned(), json!(origin.sha256))),
+        Origin::Url(origin) => drop(digest.insert("sha256".to_owned(), json!(origin.sha256))),
+    }
+    let mut value = json!({ "name": format!("source/{name}"), "uri": address(origin) });
+    if let Some(tree) = &source.tree {
+        digest.insert("gitTree".to_owned(), json!(tree));
+    }
+    if let (Origin::Git(_), Some(commit)) = (origin, &source.commit) {
+        value["uri"] = json!(format!("git+{}@{}", address(origin), commit.as_str()));
+    }
+    value["digest"] = Value::Object(digest);
+    value["annotations"] = json!({ "release": source.release });
+    value
+}
