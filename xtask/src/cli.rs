@@ -83,11 +83,7 @@ pub struct List {
     #[arg(long)]
     pub reachable: bool,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -105,11 +101,7 @@ pub struct Fetch {
     #[command(flatten)]
     pub recipe: Wanted,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -117,11 +109,7 @@ pub struct Build {
     #[command(flatten)]
     pub recipe: Wanted,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
     #[command(flatten)]
     pub work: Work,
     #[command(flatten)]
@@ -135,11 +123,7 @@ pub struct Shell {
     /// The step whose sandbox is entered, by default the first; its needs are built before
     pub step: Option<String>,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
     #[command(flatten)]
     pub work: Work,
 }
@@ -152,11 +136,7 @@ pub struct Audit {
     #[arg(long, value_name = "RECIPE")]
     pub with: Option<String>,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
     #[command(flatten)]
     pub work: Work,
 }
@@ -175,11 +155,7 @@ pub struct Repro {
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
     /// How many jobs run at once in the first build; the second has one more [default: the number of cores]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -231,11 +207,7 @@ pub struct ToolchainArgs {
     /// Stem of a file in toolchains/
     pub name: String,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -307,11 +279,7 @@ pub struct Bench {
     #[arg(long, default_value = "xen-4.17.5+72")]
     pub recipe: String,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
     #[command(flatten)]
     pub work: Work,
 }
@@ -337,6 +305,17 @@ pub struct Wanted {
     /// A recipe, or the beginning of its name: the highest version that matches is taken
     #[arg(value_name = "RECIPE")]
     pub wanted: String,
+}
+
+/// What a verb takes that may have to fetch something.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Common {
+    #[command(flatten)]
+    pub show: Show,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub net: Net,
 }
 
 /// How a run is shown.
@@ -395,18 +374,20 @@ impl Cli {
     /// How the chosen verb is shown.
     pub fn style(&self) -> Style {
         let show = match &self.verb {
-            Verb::List(args) => args.show,
+            Verb::List(args) => args.common.show,
             Verb::Plan(args) => args.show,
-            Verb::Fetch(args) => args.show,
-            Verb::Build(args) => args.show,
-            Verb::Shell(args) => args.show,
-            Verb::Audit(args) => args.show,
-            Verb::Bench(args) => args.show,
-            Verb::Repro(args) => args.show,
+            Verb::Fetch(args) => args.common.show,
+            Verb::Build(args) => args.common.show,
+            Verb::Shell(args) => args.common.show,
+            Verb::Audit(args) => args.common.show,
+            Verb::Bench(args) => args.common.show,
+            Verb::Repro(args) => args.common.show,
             Verb::Sbom(Sbom { verb: SbomVerb::Query(args) }) => args.show,
             Verb::Patch(args) => args.show(),
-            Verb::Bump(args) => args.show,
-            Verb::Toolchain(Toolchain { verb: ToolchainVerb::Lock(args) | ToolchainVerb::Verify(args) }) => args.show,
+            Verb::Bump(args) => args.common.show,
+            Verb::Toolchain(Toolchain { verb: ToolchainVerb::Lock(args) | ToolchainVerb::Verify(args) }) => {
+                args.common.show
+            }
             Verb::Store(Store { verb: StoreVerb::Verify(args) }) => args.show,
             Verb::Store(Store { verb: StoreVerb::Gc(args) }) => args.show,
             Verb::Store(Store { verb: StoreVerb::Du(args) }) => args.show,

@@ -40,6 +40,11 @@ pub struct Net {
 }
 
 impl Context {
+    /// For a command that runs no steps.
+    pub fn of(report: &Report, common: &cli::Common) -> Result<Context> {
+        Context::open(report, &common.place, &common.net, &cli::Work::default())
+    }
+
     /// A command that has no use for some of the options passes their defaults.
     pub fn open(report: &Report, place: &cli::Place, net: &cli::Net, work: &cli::Work) -> Result<Context> {
         Ok(Context {

@@ -13,7 +13,7 @@ use crate::audit::Facts;
 use crate::digest::Key;
 use crate::job::Job;
 use crate::package::{self, Packed};
-use crate::recipe::{Origin, Recipe, Source};
+use crate::recipe::{Origin, Recipe};
 use crate::relocate::Relocated;
 use crate::toolchain::Deb;
 use crate::{catalog, debian};
@@ -43,11 +43,6 @@ pub fn write(job: &Job, key: &Key, tree: &Relocated, facts: &Facts, packed: &mut
 
 fn text(value: &Value) -> String {
     format!("{value:#}\n")
-}
-
-/// The sources that a step uses, in the order of their names; the others are pins for later.
-fn used(recipe: &Recipe) -> impl Iterator<Item = (&String, &Source)> {
-    recipe.source.iter().filter(|(name, _)| recipe.step.values().any(|step| step.source == **name))
 }
 
 /// The recipe's moment, as RFC 3339 has it.

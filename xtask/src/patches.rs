@@ -33,10 +33,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// For a patch that does not apply to the source of its own queue.
-pub const CURE: &str =
-    "mend the patch by hand, import it anew, or take it away; `patch rebase --onto` carries a queue to another version";
-
 /// A source with its queue applied: a read-only tree in the store. Only this module makes one.
 #[derive(Clone, Debug)]
 pub struct Patched {
@@ -140,8 +136,7 @@ pub fn apply(ctx: &Context, source: &Checked, queue: &Queue) -> Result<Patched> 
 pub fn push<'b>(base: &'b dyn Base, queue: &Queue) -> Result<Files<'b>> {
     let mut files = Files::over(base);
     for patch in &queue.patches {
-        apply::apply(&mut files, patch, Direction::Forward)?
-            .map_err(|misfit| Fault::failed(format!("applying {}: {misfit}", patch.file)).cure(CURE))?;
+        apply::apply(&mut files, patch, Direction::Forward)?.map_err(|misfit| misfit.fault(&patch.file))?;
     }
     Ok(files)
 }

@@ -1,5 +1,5 @@
-//! The last stages as one action of the store: staged outputs are relocated, audited, packed and given their papers, under a key that is known before
-//! anything was built.
+//! The last stages as one action of the store: staged outputs are relocated, audited, packed and given their papers, under a key
+//! that is known before anything was built.
 //!
 //! A tree that the audit refuses is an error and never reaches `--out`; it is kept in the store's `failed` folder for a look.
 

@@ -79,8 +79,8 @@ pub fn obtain(ctx: &Context, recipe: &Recipe) -> Result<BTreeMap<String, Checked
     Ok(checked)
 }
 
-/// The sources that a step of the recipe uses, by name.
-fn used(recipe: &Recipe) -> BTreeMap<&str, &Source> {
+/// The sources that a step of the recipe uses, by name; the others are pins for later.
+pub fn used(recipe: &Recipe) -> BTreeMap<&str, &Source> {
     let names: BTreeSet<&str> = recipe.step.values().map(|step| step.source.as_str()).collect();
     let all = recipe.source.iter().map(|(name, source)| (name.as_str(), source));
     all.filter(|(name, _)| names.contains(name)).collect()

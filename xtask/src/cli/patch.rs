@@ -1,6 +1,6 @@
 //! The options of `patch` and `bump`.
 
-use super::{Net, Place, Show, Wanted};
+use super::{Common, Show, Wanted};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -48,11 +48,7 @@ pub struct Status {
     #[command(flatten)]
     pub recipe: Wanted,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -65,11 +61,7 @@ pub struct Edit {
     #[arg(long, value_name = "DIR")]
     pub work: Option<PathBuf>,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -85,11 +77,7 @@ pub struct Refresh {
     #[arg(long)]
     pub check: bool,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -104,11 +92,7 @@ pub struct Import {
     #[arg(long, value_enum)]
     pub class: Option<Class>,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -173,11 +157,7 @@ pub struct Rebase {
     #[arg(long)]
     pub replace: bool,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -189,11 +169,7 @@ pub struct Going {
     #[arg(long, value_name = "DIR")]
     pub work: Option<PathBuf>,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -229,23 +205,19 @@ pub struct Bump {
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub net: Net,
+    pub common: Common,
 }
 
 impl Patch {
     pub fn show(&self) -> Show {
         match &self.verb {
-            Verb::Status(args) => args.show,
-            Verb::Edit(args) => args.show,
-            Verb::Refresh(args) => args.show,
-            Verb::Import(args) => args.show,
+            Verb::Status(args) => args.common.show,
+            Verb::Edit(args) => args.common.show,
+            Verb::Refresh(args) => args.common.show,
+            Verb::Import(args) => args.common.show,
             Verb::Export(args) => args.show,
-            Verb::Rebase(args) => args.show,
-            Verb::Continue(args) | Verb::Skip(args) | Verb::Abort(args) => args.show,
+            Verb::Rebase(args) => args.common.show,
+            Verb::Continue(args) | Verb::Skip(args) | Verb::Abort(args) => args.common.show,
             Verb::Lint(args) => args.show,
         }
     }

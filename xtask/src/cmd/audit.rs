@@ -15,7 +15,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 pub fn run(args: &cli::Audit, report: &Report) -> Result<()> {
-    let ctx = Context::open(report, &args.place, &args.net, &args.work)?;
+    let ctx = Context::open(report, &args.common.place, &args.common.net, &args.work)?;
     let job = Job::new(&ctx.root, &args.recipe.wanted)?;
     let other = args.with.as_ref().map(|wanted| Job::new(&ctx.root, wanted)).transpose()?;
     let (inspected, _work) = inspect(&ctx, &job)?;

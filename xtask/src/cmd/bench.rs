@@ -52,7 +52,7 @@ struct Bench {
 }
 
 pub fn run(args: &cli::Bench, report: &Report) -> Result<()> {
-    let user = Context::open(report, &args.place, &args.net, &args.work)?;
+    let user = Context::open(report, &args.common.place, &args.common.net, &args.work)?;
     let job = Job::new(&user.root, &args.recipe)?;
     sources::obtain(&user, &job.recipe)?;
     rootfs::fetch(&user, &job.toolchain)?;
@@ -87,7 +87,7 @@ impl Bench {
             fs::remove_dir_all(&folder)?;
         }
         // The hand compiles everything anew, and so does what is in this context; the program that is measured has its own.
-        let options = (args.net.clone(), cli::Work { jobs: args.work.jobs, no_ccache: true });
+        let options = (args.common.net.clone(), cli::Work { jobs: args.work.jobs, no_ccache: true });
         let ctx = empty(user, &options, &folder.join("store"))?;
         Ok(Bench { ctx, options, job, folder })
     }

@@ -15,7 +15,7 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 pub fn run(args: &cli::Build, report: &Report) -> Result<()> {
-    let ctx = Context::open(report, &args.place, &args.net, &args.work)?;
+    let ctx = Context::open(report, &args.common.place, &args.common.net, &args.work)?;
     let job = Job::new(&ctx.root, &args.recipe.wanted)?;
     let stem = job.recipe.stem();
     if let Some(warning) = catalog::warning(&job.recipe, &catalog::today()?) {

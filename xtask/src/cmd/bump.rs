@@ -8,7 +8,7 @@ use crate::report::Report;
 use anyhow::Result;
 
 pub fn run(args: &cli::patch::Bump, report: &Report) -> Result<()> {
-    let ctx = Context::open(report, &args.place, &args.net, &cli::Work::default())?;
+    let ctx = Context::of(report, &args.common)?;
     let bump = bump::prepare(&ctx, &args.recipe.wanted, &args.version)?;
     let written = if args.dry_run { Vec::new() } else { bump.write(&ctx.root)? };
     let text = review::text(&bump) + &ending(&bump, &written);

@@ -10,7 +10,7 @@ use serde_json::json;
 
 pub fn run(args: &cli::Fetch, report: &Report) -> Result<()> {
     let recipe = catalog::find(&context::checkout()?, &args.recipe.wanted)?;
-    let ctx = Context::open(report, &args.place, &args.net, &cli::Work::default())?;
+    let ctx = Context::of(report, &args.common)?;
     let toolchain = Toolchain::load(&ctx.root, &recipe.toolchain)?;
     let sources = sources::obtain(&ctx, &recipe)
         .map_err(|error| sources::suggest(&ctx, error, || catalog::others(&ctx.root, &recipe)))?;

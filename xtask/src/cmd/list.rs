@@ -20,7 +20,7 @@ pub fn run(args: &cli::List, report: &Report) -> Result<()> {
     let today = catalog::today()?;
     let statuses: Vec<Status> = recipes.iter().map(|recipe| Status::of(recipe.support.as_ref(), &today)).collect();
     let reaches = if args.reachable {
-        let ctx = Context::open(report, &args.place, &args.net, &cli::Work::default())?;
+        let ctx = Context::of(report, &args.common)?;
         Some(reach_all(&ctx, &recipes)?)
     } else {
         None

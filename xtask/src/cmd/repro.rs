@@ -34,7 +34,7 @@ pub fn run(args: &cli::Repro, report: &Report) -> Result<()> {
         return Err(Fault::usage(format!("--against {}: no such folder", theirs.display())).into());
     }
     let work = cli::Work { jobs: args.jobs, no_ccache: false };
-    let user = Context::open(report, &args.place, &args.net, &work)?;
+    let user = Context::open(report, &args.common.place, &args.common.net, &work)?;
     let job = Job::new(&user.root, &args.recipe.wanted)?;
     let stem = job.recipe.stem();
     let proof = match &args.against {

@@ -9,7 +9,7 @@ use crate::report::Report;
 use anyhow::Result;
 
 pub fn run(args: &cli::Shell, report: &Report) -> Result<()> {
-    let ctx = Context::open(report, &args.place, &args.net, &args.work)?;
+    let ctx = Context::open(report, &args.common.place, &args.common.net, &args.work)?;
     let job = Job::new(&ctx.root, &args.recipe.wanted)?;
     // How the shell ended says how its last command went, which the user has seen.
     build::with_inputs(&ctx, &job, |inputs| builder::shell(&ctx, &job.plan, args.step.as_deref(), inputs)).map(drop)

@@ -1,6 +1,6 @@
 //! `toolchain`: locks the packages of a toolchain, and checks a lock.
 
-use crate::cli::{self, ToolchainVerb, Work};
+use crate::cli::{self, ToolchainVerb};
 use crate::context::Context;
 use crate::debian::lock;
 use crate::report::Report;
@@ -20,5 +20,5 @@ pub fn run(args: &cli::Toolchain, report: &Report) -> Result<()> {
 }
 
 fn open(args: &cli::ToolchainArgs, report: &Report) -> Result<Context> {
-    Context::open(report, &args.place, &args.net, &Work::default())
+    Context::of(report, &args.common)
 }

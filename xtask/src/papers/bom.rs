@@ -2,7 +2,7 @@
 //! every path that a step staged with what it is made of.
 
 use super::attribution::{self, Attribution, Copy, OWN, Parts};
-use super::{VERSION, address, escaped, purl, timestamp, used};
+use super::{VERSION, address, escaped, purl, timestamp};
 use crate::cli::patch::Class;
 use crate::digest::{Hash, Key};
 use crate::job::Job;
@@ -11,6 +11,7 @@ use crate::patches::Patch;
 use crate::patches::mail::Mail;
 use crate::patches::name;
 use crate::recipe::{Component, Origin, Provide, Source};
+use crate::sources::used;
 use crate::toolchain::Deb;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

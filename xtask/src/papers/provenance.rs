@@ -2,12 +2,13 @@
 //!
 //! Unsigned, and without a clock: whoever builds the same recipe gets the same statement, and may sign it.
 
-use super::{VERSION, address, escaped, purl, used};
+use super::{VERSION, address, escaped, purl};
 use crate::digest::{Hash, Key};
 use crate::job::Job;
 use crate::package::Artifact;
 use crate::recipe::{Origin, Source};
 use crate::sandbox;
+use crate::sources::used;
 use serde_json::{Map, Value, json};
 
 /// What `docs/papers.md` describes.

@@ -9,6 +9,7 @@ mod place;
 use super::Patch;
 use super::content::{File, Files, Mode, Through, above};
 use super::diff::{FileDiff, Moved};
+use crate::fault::Fault;
 use anyhow::Result;
 use place::{Image, Wanted};
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,17 @@ impl fmt::Display for Misfit {
             Misfit::Hunk { path, hunk, line } => write!(f, "hunk {hunk} of {path} does not apply at line {line}"),
             Misfit::File { path, why } => write!(f, "{path}: {why}"),
         }
+    }
+}
+
+/// For patches that do not apply to the source of their own queue.
+pub const CURE: &str =
+    "mend the patch by hand, import it anew, or take it away; `patch rebase --onto` carries a queue to another version";
+
+impl Misfit {
+    /// For the patch `file`, in the queue of the source that it does not fit.
+    pub fn fault(&self, file: &str) -> Fault {
+        Fault::failed(format!("applying {file}: {self}")).cure(CURE)
     }
 }
 

@@ -7,7 +7,7 @@ mod object;
 pub use object::as_committed;
 
 use super::apply::{self, Direction};
-use super::content::{self, Files, Mode};
+use super::content::{self, Files};
 use super::mail::Mail;
 use super::{Patch, Queue};
 use crate::fault::Fault;
@@ -17,7 +17,7 @@ use crate::tree;
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use git2::build::{CheckoutBuilder, TreeUpdateBuilder};
-use git2::{FileMode, ObjectType, Oid, Repository, RepositoryInitOptions};
+use git2::{ObjectType, Oid, Repository, RepositoryInitOptions};
 use object::{DATE, UNKNOWN};
 use std::path::Path;
 
@@ -144,7 +144,7 @@ fn patched(repository: &Repository, parent: Oid, patch: &Patch) -> Result<Oid> {
     let base = content::Tree { repository, tree: tree.clone() };
     let mut files = Files::over(&base);
     if let Err(misfit) = apply::apply(&mut files, patch, Direction::Forward)? {
-        return Err(Fault::failed(format!("applying {}: {misfit}", patch.file)).cure(super::CURE).into());
+        return Err(misfit.fault(&patch.file).into());
     }
     written(repository, &tree, &files)
 }
@@ -155,12 +155,7 @@ pub fn written(repository: &Repository, tree: &git2::Tree<'_>, files: &Files<'_>
     for (path, file) in files.changed() {
         match file {
             Some(file) => {
-                let mode = match file.mode {
-                    Mode::Plain => FileMode::Blob,
-                    Mode::Executable => FileMode::BlobExecutable,
-                    Mode::Link => FileMode::Link,
-                };
-                update.upsert(path.as_str(), repository.blob(&file.bytes)?, mode);
+                update.upsert(path.as_str(), repository.blob(&file.bytes)?, file.mode.into());
             }
             None if tree.get_path(Path::new(path)).is_ok() => {
                 update.remove(path.as_str());

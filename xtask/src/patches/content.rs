@@ -23,6 +23,16 @@ pub enum Mode {
     Link,
 }
 
+impl From<Mode> for git2::FileMode {
+    fn from(mode: Mode) -> git2::FileMode {
+        match mode {
+            Mode::Plain => git2::FileMode::Blob,
+            Mode::Executable => git2::FileMode::BlobExecutable,
+            Mode::Link => git2::FileMode::Link,
+        }
+    }
+}
+
 impl Mode {
     /// The octal digits of a patch; None for what is neither a file nor a link, such as a submodule.
     pub fn read(digits: &[u8]) -> Option<Mode> {

@@ -3,9 +3,9 @@
 //! Reads git's format (`git-diff(1)`, "Generating patch text with -p") and plain unified diffs, and refuses what could write
 //! outside a source. Contents are not interpreted: they are read from the text by the spans that stand here.
 
-mod hunk;
-mod lines;
-mod name;
+pub mod hunk;
+pub mod lines;
+pub mod name;
 
 pub use lines::read_file;
 

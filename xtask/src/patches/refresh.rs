@@ -81,12 +81,7 @@ pub fn against(base: &dyn Base, queue: &Queue) -> Result<Refreshed> {
     let mut files = Files::over(base);
     let mut refreshed = Refreshed::default();
     for patch in &queue.patches {
-        let moved = match hunks::moved(&mut files, patch)? {
-            Ok(moved) => moved,
-            Err(misfit) => {
-                return Err(Fault::failed(format!("applying {}: {misfit}", patch.file)).cure(super::CURE).into());
-            }
-        };
+        let moved = hunks::moved(&mut files, patch)?.map_err(|misfit| misfit.fault(&patch.file))?;
         let text = hunks::edited(&patch.text, 0..patch.text.len(), &moved);
         let change = Change { moved: moved.len(), ..Change::default() };
         let name = patch.name().to_owned();

@@ -9,6 +9,7 @@ use crate::yardstick::{self, Quilt};
 use crate::{sources, tree};
 use anyhow::{Context as _, Result};
 use fs_err as fs;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -32,23 +33,28 @@ pub fn run(bench: &Bench) -> Result<Vec<Row>> {
     let (mut applied, mut fresh, mut many) = (Vec::new(), Vec::new(), Vec::new());
     let synthetic = synthetic(source.path())?;
     for _ in 0..TIMES {
-        let theirs = Theirs::new(work.path(), source.path(), &debian)?;
+        let theirs = Copies::new(work.path(), source.path(), &debian)?;
         push.push(quilt.run(ctx, &theirs.tree, &theirs.queue, "quilt push -q -a")?);
         rewrite.push(quilt.run(ctx, &theirs.tree, &theirs.queue, REFRESH)?);
         am.push(git_am(work.path(), source.path(), &debian)?);
 
-        let ours = Theirs::new(work.path(), source.path(), &debian)?;
-        let (queue, time) = timed(|| apply(&ours.tree, || series(&ours.queue)))?;
+        let ours = Copies::new(work.path(), source.path(), &debian)?;
+        let tree = Folder(ours.tree.clone());
+        let (queue, time) = timed(|| {
+            let queue = series(&ours.queue)?;
+            verify(&tree, &queue)?.write(&ours.tree)?;
+            Ok(queue)
+        })?;
         applied.push(time);
         fresh.push(timed(|| refreshed(source.path(), &queue, &ours.written))?.1);
 
-        let ours = Theirs::new(work.path(), source.path(), &debian)?;
-        let write = || synthetic.iter().cloned().map(|(name, text)| Patch::of(text, name)).collect();
-        let both = || {
-            let queue = apply(&ours.tree, write)?;
-            refreshed(source.path(), &queue, &ours.written)
+        let ours = Copies::new(work.path(), source.path(), &debian)?;
+        let tree = Folder(ours.tree.clone());
+        let all = || {
+            let fresh = refreshed(source.path(), &read(&synthetic)?, &ours.written)?;
+            verify(&tree, &read(&fresh)?)?.write(&ours.tree)
         };
-        many.push(timed(both)?.1);
+        many.push(timed(all)?.1);
     }
     let applied = median(applied);
     let many = median(many);
@@ -73,43 +79,50 @@ fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
 }
 
 /// A quilt directory as a queue.
-fn series(folder: &Path) -> Result<Vec<Patch>> {
+fn series(folder: &Path) -> Result<Queue> {
     let series = fs::read_to_string(folder.join("series"))?;
-    series.lines().map(|name| Patch::read(&folder.join(name), name.to_owned())).collect()
+    let patches = series.lines().map(|name| Patch::read(&folder.join(name), name.to_owned()));
+    Ok(Queue { patches: patches.collect::<Result<_>>()? })
 }
 
-/// Reads a queue, sees that every hunk stands where it says, and writes the tree.
-fn apply(tree: &Path, patches: impl FnOnce() -> Result<Vec<Patch>>) -> Result<Queue> {
-    let queue = Queue { patches: patches()? };
-    let base = Folder(tree.to_owned());
-    let mut files = Files::over(&base);
+fn read<'t>(texts: impl IntoIterator<Item = (&'t String, &'t Vec<u8>)>) -> Result<Queue> {
+    let patches = texts.into_iter().map(|(name, text)| Patch::of(text.clone(), name.clone()));
+    Ok(Queue { patches: patches.collect::<Result<_>>()? })
+}
+
+/// The files that the queue makes of the tree; each of its hunks must stand where it says.
+fn verify<'b>(base: &'b Folder, queue: &Queue) -> Result<Files<'b>> {
+    let mut files = Files::over(base);
     for patch in &queue.patches {
-        apply::apply(&mut files, patch, Direction::Forward)?
-            .map_err(|misfit| Fault::failed(format!("applying {}: {misfit}", patch.file)))?;
+        let offsets =
+            apply::apply(&mut files, patch, Direction::Forward)?.map_err(|misfit| misfit.fault(&patch.file))?;
+        if let Some(offset) = offsets.first() {
+            let what = format!("{}: hunk {} of {} is {} lines off", patch.file, offset.hunk, offset.path, offset.lines);
+            return Err(Fault::failed(what).into());
+        }
     }
-    files.write(tree)?;
-    Ok(queue)
+    Ok(files)
 }
 
-fn refreshed(source: &Path, queue: &Queue, into: &Path) -> Result<()> {
-    let refreshed = refresh::against(&Folder(source.to_owned()), queue)?;
-    save::save(into, &refreshed.files())?;
-    Ok(())
+/// The queue without offsets, which is written too.
+fn refreshed(source: &Path, queue: &Queue, into: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let files = refresh::against(&Folder(source.to_owned()), queue)?.files();
+    save::save(into, &files)?;
+    Ok(files)
 }
 
 /// Two patches to each of some files: the second says a place from which the first has moved it away.
-fn synthetic(source: &Path) -> Result<Vec<(String, Vec<u8>)>> {
-    let mut patches = Vec::new();
+fn synthetic(source: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut patches = BTreeMap::new();
     for found in tree::walk(source)?.iter().filter(|found| found.path.ends_with(".c")) {
         let text = fs::read(source.join(&found.path))?;
         let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
         for at in [10, 30] {
             let Some(context) = lines.get(at..at + 6) else { continue };
-            patches.push((format!("{:04}-line.patch", 1000 + patches.len()), line(&found.path, at, context)));
-        }
-        if patches.len() >= PATCHES {
-            patches.truncate(PATCHES);
-            return Ok(patches);
+            patches.insert(format!("{:04}-line.patch", 1000 + patches.len()), line(&found.path, at, context));
+            if patches.len() == PATCHES {
+                return Ok(patches);
+            }
         }
     }
     Err(Fault::failed(format!("{} has too few C files", source.display())).into())
@@ -130,7 +143,7 @@ fn line(file: &str, at: usize, context: &[&[u8]]) -> Vec<u8> {
 }
 
 /// A tree and a queue to be written to, gone when dropped.
-struct Theirs {
+struct Copies {
     tree: PathBuf,
     queue: PathBuf,
     /// Where a refreshed queue goes.
@@ -138,11 +151,11 @@ struct Theirs {
     _folder: tempfile::TempDir,
 }
 
-impl Theirs {
-    fn new(work: &Path, source: &Path, queue: &Path) -> Result<Theirs> {
+impl Copies {
+    fn new(work: &Path, source: &Path, queue: &Path) -> Result<Copies> {
         let folder = tempfile::tempdir_in(work)?;
         let [tree, copy, written] = ["tree", "queue", "written"].map(|name| folder.path().join(name));
-        let theirs = Theirs { tree, queue: copy, written, _folder: folder };
+        let theirs = Copies { tree, queue: copy, written, _folder: folder };
         tree::copy(source, &theirs.tree)?;
         tree::copy(queue, &theirs.queue)?;
         Ok(theirs)
@@ -151,7 +164,7 @@ impl Theirs {
 
 /// How long `git am` takes in a repository that holds the source.
 fn git_am(work: &Path, source: &Path, queue: &Path) -> Result<Duration> {
-    let theirs = Theirs::new(work, source, queue)?;
+    let theirs = Copies::new(work, source, queue)?;
     let run = |words: &[&str]| -> Result<()> {
         let mut command = git(&theirs.tree);
         for who in ["AUTHOR", "COMMITTER"] {

@@ -1,19 +1,19 @@
 //! `patch edit`: a queue as commits in a work tree of its user.
 
+use crate::catalog;
 use crate::cli::patch as cli;
 use crate::context::{self, Context};
 use crate::patches::{Queue, worktree};
 use crate::recipe::Recipe;
 use crate::report::Report;
 use crate::sources::{self, Checked};
-use crate::{catalog, cli as options};
 use anyhow::Result;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 pub fn run(args: &cli::Edit, report: &Report) -> Result<()> {
     let recipe = catalog::find(&context::checkout()?, &args.recipe.wanted)?;
-    let ctx = Context::open(report, &args.place, &args.net, &options::Work::default())?;
+    let ctx = Context::of(report, &args.common)?;
     let (source, queue) = opened(&ctx, &recipe, &args.source)?;
     let work = folder(&ctx, &recipe, &args.source, args.work.as_deref())?;
     let head = worktree::make(&work, &source, &queue)?;

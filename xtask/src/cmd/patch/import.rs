@@ -1,8 +1,7 @@
 //! `patch import`: takes patches into a queue, tries the whole queue upon its source, and only then writes it.
 
 use crate::catalog;
-use crate::cli;
-use crate::cli::patch as verb;
+use crate::cli::patch as cli;
 use crate::context::Context;
 use crate::patches::content::Folder;
 use crate::patches::import::{self, Import, Place, found};
@@ -12,8 +11,8 @@ use crate::table::table;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-pub fn run(args: &verb::Import, report: &Report) -> Result<()> {
-    let ctx = Context::open(report, &args.place, &args.net, &cli::Work::default())?;
+pub fn run(args: &cli::Import, report: &Report) -> Result<()> {
+    let ctx = Context::of(report, &args.common)?;
     let recipe = catalog::find(&ctx.root, &args.recipe.wanted)?;
     let (stem, source) = (recipe.stem(), &args.source);
     let found = found::find(&args.from)?;

@@ -2,7 +2,6 @@
 //!
 //! The queues are saved when all of them are through. Until then a rebase lives in its own folder, and the repository is as it was.
 
-use crate::cli;
 use crate::cli::patch::{Going, Rebase};
 use crate::context::{self, Context};
 use crate::fault::Fault;
@@ -18,7 +17,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 pub fn run(args: &Rebase, report: &Report) -> Result<()> {
-    let ctx = Context::open(report, &args.place, &args.net, &cli::Work::default())?;
+    let ctx = Context::of(report, &args.common)?;
     let recipe = catalog::find(&ctx.root, &args.recipe.wanted)?;
     let onto = Onto::read(&ctx.root, &args.onto)?;
     let plan = Plan::of(&ctx.root, &recipe, onto, args.source.as_deref())?;
@@ -86,7 +85,7 @@ enum Mended {
 }
 
 fn resume(args: &Going, report: &Report, mended: Mended) -> Result<()> {
-    let ctx = Context::open(report, &args.place, &args.net, &cli::Work::default())?;
+    let ctx = Context::of(report, &args.common)?;
     let (folder, state) = find(&ctx.root, args)?;
     if state.next == Next::Save {
         return finish(&ctx, &folder, &state);

@@ -1,6 +1,7 @@
 //! `patch refresh`: the commits of a work tree as the queue, or the queue without offsets against its source.
 
 use super::edit;
+use crate::catalog;
 use crate::cli::patch as cli;
 use crate::context::{self, Context};
 use crate::fault::Fault;
@@ -8,13 +9,12 @@ use crate::patches::refresh::{self, Refreshed};
 use crate::patches::{content, save, worktree};
 use crate::report::Report;
 use crate::table::table;
-use crate::{catalog, cli as options};
 use anyhow::Result;
 use serde_json::{Value, json};
 
 pub fn run(args: &cli::Refresh, report: &Report) -> Result<()> {
     let recipe = catalog::find(&context::checkout()?, &args.recipe.wanted)?;
-    let ctx = Context::open(report, &args.place, &args.net, &options::Work::default())?;
+    let ctx = Context::of(report, &args.common)?;
     let (source, queue) = edit::opened(&ctx, &recipe, &args.source)?;
     let (stem, name) = (recipe.stem(), &args.source);
     let place = format!("patches/{stem}/{name}");

@@ -1,24 +1,24 @@
 //! `patch status`: each queue of a recipe with its patches, what their heads say, and whether they apply. Nothing is written.
 
+use crate::catalog;
 use crate::cli::patch as cli;
 use crate::context::Context;
 use crate::fault::{Fault, innermost};
-use crate::patches::apply::{self, Direction, Misfit, Offset};
+use crate::patches::apply::{self, CURE, Direction, Misfit, Offset};
 use crate::patches::content::{Files, Folder};
 use crate::patches::mail::Mail;
-use crate::patches::{CURE, Patch, Queue, name};
+use crate::patches::{Patch, Queue, name};
 use crate::recipe::Recipe;
 use crate::report::Report;
 use crate::sources;
 use crate::table::table;
-use crate::{catalog, cli as options};
 use anyhow::Result;
 use clap::ValueEnum as _;
 use serde_json::{Value, json};
 use std::fmt;
 
 pub fn run(args: &cli::Status, report: &Report) -> Result<()> {
-    let ctx = Context::open(report, &args.place, &args.net, &options::Work::default())?;
+    let ctx = Context::of(report, &args.common)?;
     let recipe = catalog::find(&ctx.root, &args.recipe.wanted)?;
     let mut texts = Vec::new();
     let mut values = Vec::new();

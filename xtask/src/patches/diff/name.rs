@@ -114,7 +114,8 @@ pub fn bare(name: &[u8], number: usize) -> Result<String> {
     Ok(name)
 }
 
-fn whole(name: &[u8], number: usize) -> Result<String> {
+/// A name as it stands, without quotes.
+pub fn whole(name: &[u8], number: usize) -> Result<String> {
     let name = without_end(name);
     let name = match name.strip_prefix(b"\"") {
         Some(rest) => unquoted(rest),
@@ -128,7 +129,8 @@ fn whole(name: &[u8], number: usize) -> Result<String> {
     }
 }
 
-fn safe(name: &str, path: &str, number: usize) -> Result<()> {
+/// Refuses what could leave the source, or reach into git's own folder.
+pub fn safe(name: &str, path: &str, number: usize) -> Result<()> {
     if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
         bail!("line {number}: `{name}` leaves the source tree");
     }

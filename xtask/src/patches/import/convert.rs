@@ -5,6 +5,7 @@
 
 use super::section::{self, Hunk, Section, Side};
 use crate::patches::content::{Files, Mode};
+use crate::patches::diff::name::safe;
 use anyhow::{Result, bail};
 
 /// How a patch is to be read.
@@ -125,17 +126,6 @@ fn stripped(name: &str, strip: usize, line: usize) -> Result<String> {
     }
     safe(name, rest, line)?;
     Ok(rest.to_owned())
-}
-
-/// Refuses what could leave the source, or reach into git's own folder.
-fn safe(name: &str, path: &str, line: usize) -> Result<()> {
-    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        bail!("line {line}: `{name}` leaves the source tree");
-    }
-    if path.split('/').any(|part| part.eq_ignore_ascii_case(".git")) {
-        bail!("line {line}: `{name}` writes into git's own folder");
-    }
-    Ok(())
 }
 
 /// Whether it is in a queue's form already.

@@ -2,6 +2,9 @@
 //!
 //! Names stay as they are written. What is no part of a diff is reported where somebody might miss it.
 
+use crate::patches::diff::hunk;
+use crate::patches::diff::lines::{Line, without_end};
+use crate::patches::diff::name::whole;
 use anyhow::{Result, bail};
 
 /// One file's part of a patch.
@@ -101,7 +104,7 @@ impl Section {
 
 /// A line outside of all diffs.
 fn rest(lines: &[&[u8]], at: usize, said: &mut Vec<String>) -> Result<()> {
-    let line = cut(lines[at]);
+    let line = without_end(lines[at]);
     let number = at + 1;
     let text = String::from_utf8_lossy(line);
     if line.starts_with(b"*** ") && lines.get(at + 1).is_some_and(|next| next.starts_with(b"--- ")) {
@@ -126,7 +129,7 @@ fn rest(lines: &[&[u8]], at: usize, said: &mut Vec<String>) -> Result<()> {
 fn read(lines: &[&[u8]], mut at: usize, section: &mut Section) -> Result<usize> {
     if let Some(names) = lines[at].strip_prefix(b"diff --git ") {
         section.git = true;
-        let (old, new) = halves(cut(names), at + 1)?;
+        let (old, new) = halves(without_end(names), at + 1)?;
         (section.old.name, section.new.name) = (Some(old), Some(new));
         at = header(lines, at + 1, section)?;
         if lines.get(at).is_some_and(|line| line.starts_with(b"Binary files ")) {
@@ -136,8 +139,8 @@ fn read(lines: &[&[u8]], mut at: usize, section: &mut Section) -> Result<usize> 
     let named = |at: usize, mark: &[u8]| lines.get(at).is_some_and(|line| line.starts_with(mark));
     if named(at, b"--- ") && named(at + 1, b"+++ ") {
         let whole = (section.old.whole.take(), section.new.whole.take());
-        section.old = side(&cut(lines[at])[4..], at + 1)?;
-        section.new = side(&cut(lines[at + 1])[4..], at + 2)?;
+        section.old = side(&without_end(lines[at])[4..], at + 1)?;
+        section.new = side(&without_end(lines[at + 1])[4..], at + 2)?;
         (section.old.whole, section.new.whole) = whole;
         at += 2;
     }
@@ -150,8 +153,8 @@ fn read(lines: &[&[u8]], mut at: usize, section: &mut Section) -> Result<usize> 
 fn header(lines: &[&[u8]], mut at: usize, section: &mut Section) -> Result<usize> {
     const KEPT: [&[u8]; 6] =
         [b"old mode ", b"new mode ", b"deleted file mode ", b"new file mode ", b"similarity ", b"dissimilarity "];
-    while let Some(line) = lines.get(at).map(|line| cut(line)) {
-        let whole = |side: &mut Side, name: &[u8]| side.whole = unquoted(name, at + 1).ok();
+    while let Some(line) = lines.get(at).map(|line| without_end(line)) {
+        let whole = |side: &mut Side, name: &[u8]| side.whole = whole(name, at + 1).ok();
         if let Some(name) = line.strip_prefix(b"rename from ").or(line.strip_prefix(b"copy from ")) {
             whole(&mut section.old, name);
         } else if let Some(name) = line.strip_prefix(b"rename to ").or(line.strip_prefix(b"copy to ")) {
@@ -171,7 +174,7 @@ fn binary(lines: &[&[u8]], mut at: usize, section: &mut Section) -> Result<usize
     let size = |line: &[u8]| line.starts_with(b"literal ") || line.starts_with(b"delta ");
     while lines.get(at).is_some_and(|line| size(line)) {
         let mut half = Vec::new();
-        while let Some(line) = lines.get(at).map(|line| cut(line)).filter(|line| !line.is_empty()) {
+        while let Some(line) = lines.get(at).map(|line| without_end(line)).filter(|line| !line.is_empty()) {
             half.extend_from_slice(line);
             half.push(b'\n');
             at += 1;
@@ -188,9 +191,9 @@ fn binary(lines: &[&[u8]], mut at: usize, section: &mut Section) -> Result<usize
 /// A hunk's lines, counted as its header says.
 fn hunk(lines: &[&[u8]], at: usize, section: &mut Section) -> Result<usize> {
     let number = at + 1;
-    let Some((old, new, heading)) = hunk_header(cut(lines[at])) else {
-        bail!("line {number}: a hunk header that cannot be read");
-    };
+    let header = hunk::header(Line { bytes: lines[at], start: 0, number })?;
+    let heading = lines[at][header.heading].to_owned();
+    let (old, new) = ((header.old_start, header.old_count), (header.new_start, header.new_count));
     let mut hunk = Hunk { old, new, heading, lines: Vec::new() };
     let (mut old, mut new) = (old.1, new.1);
     let mut at = at + 1;
@@ -233,21 +236,6 @@ fn marked(line: &[u8], mark: u8) -> Vec<u8> {
     marked
 }
 
-type Range = (u64, u64);
-
-/// `@@ -start[,count] +start[,count] @@ heading`.
-fn hunk_header(line: &[u8]) -> Option<(Range, Range, Vec<u8>)> {
-    let inner = line.strip_prefix(b"@@ ")?;
-    let end = inner.windows(3).position(|part| part == b" @@")?;
-    let text = std::str::from_utf8(&inner[..end]).ok()?;
-    let (old, new) = text.split_once(' ')?;
-    let range = |text: &str| match text.split_once(',') {
-        Some((start, count)) => Some((start.parse().ok()?, count.parse().ok()?)),
-        None => Some((text.parse().ok()?, 1)),
-    };
-    Some((range(old.strip_prefix('-')?)?, range(new.strip_prefix('+')?)?, inner[end + 3..].to_owned()))
-}
-
 /// What follows `--- ` or `+++ `.
 fn side(text: &[u8], number: usize) -> Result<Side> {
     let mut parts = text.splitn(2, |&b| b == b'\t');
@@ -256,7 +244,7 @@ fn side(text: &[u8], number: usize) -> Result<Side> {
     let absent = ["1970-01-01 ", "1969-12-31 "].iter().any(|day| time.starts_with(day))
         || (time.starts_with("Thu Jan  1 ") && time.contains("1970"))
         || (time.starts_with("Wed Dec 31 ") && time.contains("1969"));
-    let name = unquoted(name, number)?;
+    let name = whole(name, number)?;
     Ok(Side { absent, name: (name != "/dev/null").then_some(name), whole: None })
 }
 
@@ -276,51 +264,5 @@ fn halves(names: &[u8], number: usize) -> Result<(String, String)> {
     let Some((old, new)) = split.or_else(|| text.and_then(|text| text.split_once(' '))) else {
         bail!("line {number}: `diff --git` without two names in UTF-8");
     };
-    Ok((unquoted(old.as_bytes(), number)?, unquoted(new.as_bytes(), number)?))
-}
-
-/// A name without git's C-style quotes.
-fn unquoted(name: &[u8], number: usize) -> Result<String> {
-    let bytes = match name.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) {
-        Some(inner) => unescaped(inner),
-        None => name.to_owned(),
-    };
-    match String::from_utf8(bytes) {
-        Ok(name) => Ok(name),
-        Err(_) => bail!("line {number}: the name of a file that is not UTF-8"),
-    }
-}
-
-fn unescaped(inner: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut rest = inner.iter().copied().peekable();
-    while let Some(byte) = rest.next() {
-        let escaped = if byte == b'\\' { rest.next() } else { None };
-        bytes.push(match escaped {
-            None => byte,
-            Some(b'a') => 7,
-            Some(b'b') => 8,
-            Some(b't') => b'\t',
-            Some(b'n') => b'\n',
-            Some(b'v') => 11,
-            Some(b'f') => 12,
-            Some(b'r') => b'\r',
-            Some(digit @ b'0'..=b'7') => {
-                let mut value = u32::from(digit - b'0');
-                while let Some(next) = rest.next_if(|next| (b'0'..=b'7').contains(next)) {
-                    value = value * 8 + u32::from(next - b'0');
-                }
-                // Three octal digits hold no more than nine bits, of which a byte is eight.
-                value as u8
-            }
-            Some(other) => other,
-        });
-    }
-    bytes
-}
-
-/// The line without its end.
-fn cut(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
+    Ok((whole(old.as_bytes(), number)?, whole(new.as_bytes(), number)?))
 }

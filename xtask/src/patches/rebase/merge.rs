@@ -55,18 +55,13 @@ pub fn there(files: &Files<'_>, path: &str) -> Result<Option<File>> {
 }
 
 fn entry(repository: &Repository, path: &str, file: &File) -> Result<IndexEntry> {
-    let mode = match file.mode {
-        Mode::Plain => FileMode::Blob,
-        Mode::Executable => FileMode::BlobExecutable,
-        Mode::Link => FileMode::Link,
-    };
     let zero = IndexTime::new(0, 0);
     Ok(IndexEntry {
         ctime: zero,
         mtime: zero,
         dev: 0,
         ino: 0,
-        mode: mode.into(),
+        mode: FileMode::from(file.mode).into(),
         uid: 0,
         gid: 0,
         file_size: 0,
@@ -114,11 +109,7 @@ pub fn take(repository: &Repository, index: &Index, ours: &Names, files: &mut Fi
 
 fn contents(repository: &Repository, index: &Index) -> Result<BTreeMap<String, File>> {
     let content = |entry: IndexEntry| {
-        let mode = match entry.mode {
-            0o120000 => Mode::Link,
-            mode if mode & 0o100 != 0 => Mode::Executable,
-            _ => Mode::Plain,
-        };
+        let mode = Mode::of(entry.mode).context("a merged file that is neither a file nor a link")?;
         let bytes = repository.find_blob(entry.id)?.content().into();
         Ok((String::from_utf8(entry.path).context("a path that is not UTF-8")?, File { mode, bytes }))
     };
