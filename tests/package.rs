@@ -8,16 +8,19 @@ use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use xtask::audit::Facts;
 use xtask::builder::{self, Inputs, Staged};
 use xtask::context::Context;
 use xtask::digest::Hash;
 use xtask::fault;
+use xtask::inspection;
 use xtask::job::Job;
-use xtask::package::{Document, install, pack, seal, write_tarball};
+use xtask::package::{Document, Goods, Packed, install, pack, parcels, seal, write_tarball};
 use xtask::patches::{Patch, Queue};
 use xtask::plan::Plan;
 use xtask::recipe::Recipe;
 use xtask::relocate::{Layer, Relocated, lay_over};
+use xtask::report::{Report, Style};
 use xtask::shipment;
 use xtask::toolchain::Toolchain;
 use xtask::tree::Manifest;
@@ -58,7 +61,8 @@ fn artifacts(at: &Path, recipe: &Recipe) -> PathBuf {
     let tree = relocated(recipe, &content(), &at.join("tree"));
     let into = at.join("artifacts");
     fs_err::create_dir(&into).unwrap();
-    seal(&pack(recipe, &tree, "{}\n", &into).unwrap().artifacts, &into).unwrap();
+    let (job, facts) = (job(recipe), inspection::facts(&tree, &[]).unwrap());
+    seal(&packed(&job, &tree, &facts, &into).artifacts, &into).unwrap();
     into
 }
 
@@ -259,6 +263,14 @@ fn staged(ctx: &Context, recipe: &Recipe, content: &Content) -> (Job, Staged) {
     let root = || anyhow::bail!("no root is needed");
     let staged = builder::build(ctx, &job.plan, &Inputs { source: &source, root: &root }).unwrap();
     (job, staged)
+}
+
+/// The artifacts of a tree for a machine that offers nothing, in a folder that is there.
+pub fn packed(job: &Job, tree: &Relocated, facts: &Facts, into: &Path) -> Packed {
+    let report = Report::new(Style::Silent);
+    let parcels = parcels(job, tree).unwrap();
+    let goods = Goods { job, tree, facts, root: Path::new("/nonexistent"), parcels, report: &report, jobs: 2 };
+    pack(&goods, "{}\n", into).unwrap()
 }
 
 /// A recipe with empty queues and a toolchain without packages.

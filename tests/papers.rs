@@ -1,14 +1,13 @@
 //! What the bill says of files, and questions to a bill, `papers/bill.json`: every line of `papers/questions.txt` with its answer in
 //! `papers/answers.txt`.
 
-use crate::package::job;
+use crate::package::{job, packed};
 use crate::support::compile::{Shape, compile};
 use crate::support::scenario::{Edit, recipe};
 use crate::support::{expect, root, scratch};
 use xtask::digest::{Hash, KeyBuilder};
 use xtask::fault::render;
 use xtask::inspection;
-use xtask::package::pack;
 use xtask::papers;
 use xtask::papers::query::{Bill, Question};
 use xtask::relocate::{Layer, lay_over};
@@ -80,7 +79,7 @@ fn a_file_is_known_by_what_it_asks_for_and_what_it_holds() {
     }
     let tree = lay_over(&job.recipe, &[layer], &at("work")).unwrap();
     let facts = inspection::facts(&tree, &[]).unwrap();
-    let mut packed = pack(&job.recipe, &tree, "{}\n", &at("into")).unwrap();
+    let mut packed = packed(&job, &tree, &facts, &at("into"));
     let key = KeyBuilder::new("test/1").finish();
     papers::write(&job, &key, &tree, &facts, &mut packed, &at("into")).unwrap();
     let text = fs_err::read_to_string(at("into").join(papers::BOM)).unwrap();

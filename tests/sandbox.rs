@@ -33,6 +33,8 @@ impl Bench {
             env: [("ASKED".to_owned(), "yes".to_owned())].into(),
             cwd: "/build".to_owned(),
             interactive: false,
+            administrator: false,
+            open_root: false,
         }
     }
 

@@ -168,6 +168,8 @@ fn both_series_start_in_one_root() {
         env: BTreeMap::new(),
         cwd: "/tmp".to_owned(),
         interactive: false,
+        administrator: false,
+        open_root: false,
     };
     let series = SERIES.map(|stem| recipe(stem).series);
     let arguments = ["/bin/sh", "-c", include_str!("coinstall/check"), "check", &series[0], &series[1]];

@@ -2,7 +2,9 @@
 
 pub mod patch;
 
+use crate::recipe::{self, Format, Recipe};
 use crate::report::Style;
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -108,6 +110,8 @@ pub struct Fetch {
 pub struct Build {
     #[command(flatten)]
     pub recipe: Wanted,
+    #[command(flatten)]
+    pub packing: Packing,
     #[command(flatten)]
     pub common: Common,
     #[command(flatten)]
@@ -360,6 +364,33 @@ pub struct Work {
     /// Compile everything anew, without the compile cache in the store
     #[arg(long)]
     pub no_ccache: bool,
+}
+
+/// How the tree is packed, where not as the recipe says.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Packing {
+    /// arch, deb, rpm, tar, joined by commas [default: the recipe's]
+    #[arg(long = "format", value_name = "FORMAT", value_delimiter = ',', value_parser = format)]
+    pub formats: Vec<Format>,
+    /// The packaging's number, which follows the version: 4.17.5+72-2 [default: the recipe's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub revision: Option<u32>,
+}
+
+fn format(text: &str) -> std::result::Result<Format, String> {
+    let known = || Format::ALL.map(Format::name).join(", ");
+    Format::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| format!("expected one of {}", known()))
+}
+
+impl Packing {
+    /// Lets the options stand in for what the recipe says.
+    pub fn overrule(&self, recipe: &mut Recipe) -> Result<()> {
+        if !self.formats.is_empty() {
+            recipe.formats = self.formats.iter().copied().collect();
+        }
+        recipe.revision = self.revision.unwrap_or(recipe.revision);
+        recipe::check_formats(recipe)
+    }
 }
 
 /// Where artifacts go.

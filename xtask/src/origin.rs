@@ -134,7 +134,15 @@ mod tests {
                 snapshot: Some("20261120T021254Z".to_owned()),
             }),
         ];
-        Source { commit: Some(id), tree, sha256: None, release: "r".to_owned(), signed_by: None, origins }
+        Source {
+            commit: Some(id),
+            tree,
+            sha256: None,
+            release: "r".to_owned(),
+            license: None,
+            signed_by: None,
+            origins,
+        }
     }
 
     fn places_of(source: &Source) -> (Vec<String>, Vec<String>) {

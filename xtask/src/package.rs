@@ -1,19 +1,24 @@
-//! From a relocated tree to artifacts: the tarball, `manifest.json`, `audit.json`, and `SHA256SUMS` over all. Same tree, same bytes.
+//! From a relocated tree to artifacts: packages in the recipe's formats, `manifest.json`, `audit.json`, and `SHA256SUMS` over all.
+//! Same tree, same bytes.
 //!
 //! What a package holds is decided here; whether the tree is fit to be shipped is the audit's to say, and where the artifacts go
 //! is `package::install`'s.
 
+mod arch;
+mod deb;
 pub mod install;
 mod manifest;
+mod parcel;
+mod rpm;
 mod tarball;
 
 pub use manifest::{Document, Item, What};
+pub use parcel::{Goods, Parcel, parcels};
 pub use tarball::write as write_tarball;
 
 use crate::digest::Hash;
 use crate::filter::Filter;
-use crate::recipe::Recipe;
-use crate::relocate::Relocated;
+use crate::recipe::{Format, Recipe};
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 use std::collections::BTreeMap;
@@ -38,25 +43,42 @@ pub struct Artifact {
     pub sha256: Hash,
 }
 
-/// What lies in the folder of artifacts so far, and what the tarball holds.
+/// What lies in the folder of artifacts so far, and what the tree holds.
 pub struct Packed {
     /// Sorted by name.
     pub artifacts: Vec<Artifact>,
     pub document: Document,
 }
 
-/// Writes the tarball, the manifest and the audit into `into`, an empty folder.
-pub fn pack(recipe: &Recipe, tree: &Relocated, audit_json: &str, into: &Path) -> Result<Packed> {
-    let name = tarball_name(recipe);
-    let file = fs::File::create(into.join(&name))?;
-    let sha256 =
-        tarball::write(tree.path(), tree.manifest(), recipe.epoch, file).with_context(|| format!("packing {name}"))?;
-    let size = fs::metadata(into.join(&name))?.len();
-    let document = Document::new(recipe, tree)?;
-    let manifest = put(into, MANIFEST, &document.to_json())?;
-    let mut artifacts = vec![Artifact { name, size, sha256 }, manifest, put(into, AUDIT, audit_json)?];
+/// Writes the packages, the manifest and the audit into `into`, an empty folder.
+pub fn pack(goods: &Goods, audit_json: &str, into: &Path) -> Result<Packed> {
+    let recipe = &goods.job.recipe;
+    let document = Document::new(recipe, goods.tree)?;
+    let mut artifacts = vec![put(into, MANIFEST, &document.to_json())?, put(into, AUDIT, audit_json)?];
+    for format in &recipe.formats {
+        let task = goods.report.begin("pack", &format!("{} as {}", recipe.stem(), format.name()), None);
+        let write = match format {
+            Format::Arch => arch::write,
+            Format::Deb => deb::write,
+            Format::Rpm => rpm::write,
+            Format::Tar => tarball,
+        };
+        let packed = write(goods, into).with_context(|| format!("packing {} as {}", recipe.stem(), format.name()))?;
+        let size = packed.iter().map(|artifact| artifact.size).sum();
+        let files = if packed.len() == 1 { "1 file".to_owned() } else { format!("{} files", packed.len()) };
+        task.done(&format!("{files}, {}", indicatif::BinaryBytes(size)));
+        artifacts.extend(packed);
+    }
     artifacts.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Packed { artifacts, document })
+}
+
+fn tarball(goods: &Goods, into: &Path) -> Result<Vec<Artifact>> {
+    let name = tarball_name(&goods.job.recipe);
+    let file = fs::File::create(into.join(&name))?;
+    let sha256 = tarball::write(goods.tree.path(), goods.tree.manifest(), goods.job.recipe.epoch, file)?;
+    let size = fs::metadata(into.join(&name))?.len();
+    Ok(vec![Artifact { name, size, sha256 }])
 }
 
 /// Writes one artifact.

@@ -11,7 +11,7 @@ use crate::digest::{GitId, Hash};
 use crate::fault::Fault;
 use anyhow::Result;
 use semver::Version;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use diagnose::{nearest, quoted};
 
@@ -38,6 +38,17 @@ pub fn parse(file: &str, text: &str) -> Result<Recipe> {
     }
 }
 
+/// Refuses formats, chosen after the recipe was read, that it says too little for.
+pub fn check_formats(recipe: &Recipe) -> Result<()> {
+    let missing = check::missing(recipe);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<String> = missing.into_iter().map(|(_, what)| format!("    {what}")).collect();
+    let what = format!("{} cannot be packed so\n{}", recipe.stem(), missing.join("\n"));
+    Err(Fault::usage(what).cure("add it to the recipe, or leave out --format").into())
+}
+
 #[derive(Clone, Debug)]
 pub struct Recipe {
     pub name: String,
@@ -53,6 +64,14 @@ pub struct Recipe {
     /// Stem of a file in `toolchains/`.
     pub toolchain: String,
     pub architecture: Architecture,
+    /// In which forms the tree is shipped.
+    pub formats: BTreeSet<Format>,
+    /// Counts the packagings of one version, from 1: `4.17.5+72-1`.
+    pub revision: u32,
+    /// `Name <address>`: whom package managers name as responsible. Every format but `tar` needs one.
+    pub maintainer: Option<String>,
+    /// The project's page, for package managers.
+    pub homepage: Option<String>,
     pub support: Option<Support>,
     pub source: BTreeMap<String, Source>,
     pub provide: BTreeMap<Component, Provide>,
@@ -66,6 +85,65 @@ impl Recipe {
     /// `xen-4.17.5+72`: the stem of the recipe's file, of its patch directory and of its output.
     pub fn stem(&self) -> String {
         format!("{}-{}", self.name, self.version)
+    }
+
+    /// True for a package of this series alone (`xen-libs-4.17`): others need it in their own very version. Of a package that all
+    /// series share, this version or a later one will do.
+    pub fn is_private(&self, package: &str) -> bool {
+        package.ends_with(&format!("-{}", self.series))
+    }
+
+    /// `4.17.5+72-1`: version and revision, as Debian and Arch write them.
+    pub fn full_version(&self) -> String {
+        format!("{}-{}", self.version, self.revision)
+    }
+}
+
+/// A form in which a tree is shipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// Packages for Arch Linux's pacman.
+    Arch,
+    /// Debian's binary packages.
+    Deb,
+    Rpm,
+    /// One bundle for any distribution, with its own installer.
+    Tar,
+}
+
+impl Format {
+    pub const ALL: [Format; 4] = [Format::Arch, Format::Deb, Format::Rpm, Format::Tar];
+
+    /// The name in a recipe and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Arch => "arch",
+            Format::Deb => "deb",
+            Format::Rpm => "rpm",
+            Format::Tar => "tar",
+        }
+    }
+
+    /// The fields by which a recipe may add relations to those that are computed, in the format's own words.
+    pub fn relations(self) -> &'static [&'static str] {
+        match self {
+            // PKGINFO: depend, optdepend, conflict, provides, replaces.
+            Format::Arch => &["conflicts", "depends", "optdepends", "provides", "replaces"],
+            // Debian Policy 7.
+            Format::Deb => &[
+                "breaks",
+                "conflicts",
+                "depends",
+                "enhances",
+                "pre-depends",
+                "provides",
+                "recommends",
+                "replaces",
+                "suggests",
+            ],
+            Format::Rpm => &["conflicts", "obsoletes", "provides", "recommends", "requires", "suggests", "supplements"],
+            Format::Tar => &[],
+        }
     }
 }
 
@@ -115,6 +193,8 @@ pub struct Source {
     pub sha256: Option<Hash>,
     /// What people call it: a tag or a version. Only a comment, tags move.
     pub release: String,
+    /// SPDX expression of the source's own licence, where the recipe says it.
+    pub license: Option<String>,
     /// Fingerprint of the OpenPGP key whose signature makes a tag of this source believed when a pin is made.
     pub signed_by: Option<String>,
     pub origins: Vec<Origin>,
@@ -252,4 +332,18 @@ pub struct Package {
     pub name: String,
     /// Globs without a leading slash; the first package that matches claims a file.
     pub files: Vec<String>,
+    /// One line without a full stop. Every format but `tar` needs one, and all that follows is for those alone.
+    pub summary: Option<String>,
+    /// Paragraphs, separated by empty lines.
+    pub description: Option<String>,
+    /// Debian's section, such as `admin`.
+    pub section: Option<String>,
+    /// Packages of this recipe that must be there too, beside those whose libraries it uses. [`Recipe::is_private`] says in which
+    /// version.
+    pub needs: Vec<String>,
+    /// systemd units of this package that are enabled when it is installed for the first time, as far as the distribution does
+    /// such things; an init script of the same name goes with a unit where there is one.
+    pub services: Vec<String>,
+    /// Relations beside those that are computed, in each format's own words: field (`depends`) to relations.
+    pub relations: BTreeMap<Format, BTreeMap<String, Vec<String>>>,
 }

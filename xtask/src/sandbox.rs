@@ -50,6 +50,10 @@ pub struct Sandbox {
     pub cwd: String,
     /// Keeps the terminal: only `shell` asks for it.
     pub interactive: bool,
+    /// Runs as the root of its user namespace, for package managers: everything belongs to it. No step does.
+    pub administrator: bool,
+    /// Lets what runs write to the root itself, which must be a private copy. No step does.
+    pub open_root: bool,
 }
 
 impl Sandbox {
@@ -68,7 +72,8 @@ impl Sandbox {
     }
 
     fn arguments(&self) -> Result<Vec<OsString>> {
-        let mut arguments = isolation();
+        let mut arguments = isolation(if self.administrator { "0" } else { UID });
+        let bind = if self.open_root { "--bind" } else { "--ro-bind" };
         if !self.interactive {
             // Without a session of its own a step could type into the user's terminal (TIOCSTI). As the first process of
             // its namespace it is bubblewrap's own child, which is waited for: its processor time is counted.
@@ -86,7 +91,7 @@ impl Sandbox {
             if entry.file_type()?.is_symlink() {
                 mount(&[&"--symlink", &fs::read_link(entry.path())?, &inside]);
             } else {
-                mount(&[&"--ro-bind", &entry.path(), &inside]);
+                mount(&[&bind, &entry.path(), &inside]);
             }
         }
         mount(&[&"--proc", &"/proc", &"--dev", &"/dev", &"--tmpfs", &"/tmp", &"--tmpfs", &"/run", &"--tmpfs", &"/in"]);
@@ -104,9 +109,9 @@ impl Sandbox {
 }
 
 /// What separates the inside from the outside, whatever is mounted.
-fn isolation() -> Vec<OsString> {
+fn isolation(uid: &str) -> Vec<OsString> {
     // `--unshare-all` alone would only try to get a user namespace, and go on without one.
-    let words = ["--unshare-user", "--unshare-all", "--die-with-parent", "--uid", UID, "--gid", UID];
+    let words = ["--unshare-user", "--unshare-all", "--die-with-parent", "--uid", uid, "--gid", uid];
     words.into_iter().chain(["--hostname", "builder"]).map(OsString::from).collect()
 }
 

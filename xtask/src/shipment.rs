@@ -10,7 +10,7 @@ use crate::digest::{Hash, Key, KeyBuilder};
 use crate::fault::Fault;
 use crate::inspection;
 use crate::job::Job;
-use crate::package::{self, install};
+use crate::package::{self, Goods, install};
 use crate::papers;
 use crate::recipe::Recipe;
 use crate::relocate::{self, Relocated};
@@ -20,7 +20,7 @@ use fs_err as fs;
 use std::path::Path;
 
 /// Raised whenever relocation, audit or packing give another result for the same input.
-const VERSION: &str = "shipment/2";
+const VERSION: &str = "shipment/3";
 
 /// Audited artifacts in the store. Only this module makes one.
 #[derive(Clone, Debug)]
@@ -57,6 +57,10 @@ pub fn key(job: &Job) -> Key {
         .field("series", &recipe.series)
         .field("license", &recipe.license)
         .field("epoch", recipe.epoch.to_string())
+        .field("formats", format!("{:?}", recipe.formats))
+        .field("revision", recipe.revision.to_string())
+        .field("maintainer", format!("{:?}", recipe.maintainer))
+        .field("homepage", format!("{:?}", recipe.homepage))
         .field("architecture", recipe.architecture.gnu())
         // The derived form names every field, so that a new one makes a new key by itself.
         .field("provide", format!("{:?}", recipe.provide))
@@ -98,12 +102,18 @@ fn make(ctx: &Context, job: &Job, key: &Key, making: &Making, staged: &Staged, r
     let work = making.folder().join("tree");
     fs::create_dir(&work)?;
     let Inspected { tree, facts, verdict, .. } = inspect(ctx, recipe, staged, root, &work)?;
-    let task = ctx.report.begin("pack", &package::tarball_name(recipe), None);
-    let mut packed = package::pack(recipe, &tree, &verdict.json(recipe, &facts), making.root())?;
+    let goods = Goods {
+        job,
+        tree: &tree,
+        facts: &facts,
+        root,
+        parcels: package::parcels(job, &tree)?,
+        report: &ctx.report,
+        jobs: ctx.jobs,
+    };
+    let mut packed = package::pack(&goods, &verdict.json(recipe, &facts), making.root())?;
     papers::write(job, key, &tree, &facts, &mut packed, making.root())?;
     package::seal(&packed.artifacts, making.root())?;
-    let size = fs::metadata(making.root().join(package::tarball_name(recipe)))?.len();
-    task.done(&indicatif::BinaryBytes(size).to_string());
     Ok(verdict)
 }
 

@@ -65,6 +65,8 @@ impl Quilt {
             env: BTreeMap::from([("QUILT_PATCHES".to_owned(), "/out".to_owned())]),
             cwd: "/build".to_owned(),
             interactive: false,
+            administrator: false,
+            open_root: false,
         };
         let script =
             format!("set -e; s=${{EPOCHREALTIME/./}}; {{ {script}; }} >&2; echo $((${{EPOCHREALTIME/./}} - s))");

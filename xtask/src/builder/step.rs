@@ -99,7 +99,16 @@ impl Job<'_> {
             env.extend(ccache::env(self.materials.root.key.as_str()));
         }
         let root = self.materials.root.path.clone();
-        Ok(Sandbox { root, writable, readonly, env, cwd: "/build".to_owned(), interactive: false })
+        Ok(Sandbox {
+            root,
+            writable,
+            readonly,
+            env,
+            cwd: "/build".to_owned(),
+            interactive: false,
+            administrator: false,
+            open_root: false,
+        })
     }
 
     /// What is wrong with the step's end, if something is.

@@ -2,7 +2,7 @@
 //! their origins can satisfy.
 
 use super::diagnose::{Problems, nearest, quoted};
-use super::{Origin, Provide, Recipe, Source};
+use super::{Format, Origin, Provide, Recipe, Source};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -36,7 +36,35 @@ pub fn references(recipe: &Recipe, document: &DeTable, problems: &Problems) {
             let at = place(document, &["package", &i.to_string(), "name"]);
             problems.add(at, format!("a package `{}` is already there: names are unique", package.name));
         }
+        for (j, need) in package.needs.iter().enumerate() {
+            let at = place(document, &["package", &i.to_string(), "needs", &j.to_string()]);
+            known("package", need, recipe.package.iter().map(|package| &package.name), at, problems);
+        }
     }
+    formats(recipe, document, problems);
+}
+
+fn formats(recipe: &Recipe, document: &DeTable, problems: &Problems) {
+    for (path, what) in missing(recipe) {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        problems.add(place(document, &path), what);
+    }
+}
+
+/// What package managers ask of every package and a recipe does not say: where, and what.
+pub fn missing(recipe: &Recipe) -> Vec<(Vec<String>, String)> {
+    let Some(format) = recipe.formats.iter().find(|format| **format != Format::Tar) else { return Vec::new() };
+    let format = format.name();
+    let mut missing = Vec::new();
+    if recipe.maintainer.is_none() {
+        let what = format!("packages for `{format}` name whom to write to: expected `maintainer = \"Name <address>\"`");
+        missing.push((vec!["formats".to_owned()], what));
+    }
+    for (i, package) in recipe.package.iter().enumerate().filter(|(_, package)| package.summary.is_none()) {
+        let what = format!("package `{}` has no `summary`, which `{format}` asks of every package", package.name);
+        missing.push((["package", &i.to_string(), "name"].map(str::to_owned).to_vec(), what));
+    }
+    missing
 }
 
 fn origins(name: &str, source: &Source, document: &DeTable, problems: &Problems) {

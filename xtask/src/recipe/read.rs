@@ -3,12 +3,12 @@
 
 use super::diagnose::{Problems, Table, Value, nearest, quoted};
 use super::{
-    Allow, Architecture, Audit, Component, DebianOrigin, GitOrigin, Kconfig, Origin, Package, Provide, Recipe,
+    Allow, Architecture, Audit, Component, DebianOrigin, Format, GitOrigin, Kconfig, Origin, Package, Provide, Recipe,
     Relocate, Source, Step, Support, UrlOrigin,
 };
 use crate::digest::{GitId, Hash};
 use semver::Version;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeTable;
 
 // Each reader asks for all of its keys before it gives up on a missing one: all mistakes are found in one run.
@@ -23,6 +23,10 @@ pub fn recipe(problems: &Problems, document: &DeTable) -> Option<Recipe> {
     let epoch = table.required("epoch").and_then(|v| v.number());
     let toolchain = table.required("toolchain").and_then(|v| v.parsed(identifier));
     let architecture = table.required("architecture").and_then(|v| v.parsed(architecture));
+    let formats = optional(table.optional("formats"), |v| each(v, |v| v.parsed(format)));
+    let revision = optional(table.optional("revision"), revision);
+    let maintainer = optional(table.optional("maintainer"), |v| v.parsed(maintainer));
+    let homepage = optional(table.optional("homepage"), |v| v.parsed(|text| address(text, &["https", "http"])));
     let support = optional(table.optional("support"), support);
     let source = table.required("source").and_then(|v| v.named(identifier, source));
     let provide = optional(table.optional("provide"), |v| v.named(component, provide));
@@ -40,6 +44,10 @@ pub fn recipe(problems: &Problems, document: &DeTable) -> Option<Recipe> {
         epoch: epoch?,
         toolchain: toolchain?,
         architecture: architecture?,
+        formats: formats?.map_or_else(|| BTreeSet::from([Format::Tar]), |formats| formats.into_iter().collect()),
+        revision: revision?.unwrap_or(1),
+        maintainer: maintainer?,
+        homepage: homepage?,
         support: support?,
         source: source?,
         provide: provide?.unwrap_or_default(),
@@ -64,6 +72,7 @@ fn source(value: &Value) -> Option<Source> {
     let tree = optional(table.optional("tree"), |v| v.parsed(git_id));
     let sha256 = optional(table.optional("sha256"), |v| v.parsed(hash));
     let release = table.required("release").and_then(|v| v.parsed(filled));
+    let license = optional(table.optional("license"), |v| v.parsed(filled));
     let signed_by = optional(table.optional("signed-by"), |v| v.parsed(fingerprint));
     let origins = table.required("origins").and_then(|v| each(&v, origin));
     match (table.has("commit"), table.has("sha256")) {
@@ -83,6 +92,7 @@ fn source(value: &Value) -> Option<Source> {
         tree: tree?,
         sha256: sha256?,
         release: release?,
+        license: license?,
         signed_by: signed_by?,
         origins: origins?,
     })
@@ -208,8 +218,31 @@ fn package(value: &Value) -> Option<Package> {
     let mut table = value.table()?;
     let name = table.required("name").and_then(|v| v.parsed(package_name));
     let files = table.required("files").and_then(|v| globs(&v));
+    let summary = optional(table.optional("summary"), |v| v.parsed(summary));
+    let description = optional(table.optional("description"), |v| v.parsed(filled));
+    let section = optional(table.optional("section"), |v| v.parsed(identifier));
+    let needs = optional(table.optional("needs"), |v| each(v, |v| v.parsed(package_name)));
+    let services = optional(table.optional("services"), |v| each(v, |v| v.parsed(unit)));
+    let relations: Option<BTreeMap<_, _>> = Format::ALL
+        .into_iter()
+        .filter(|format| !format.relations().is_empty())
+        .map(|format| {
+            let field = |text: &str| one_of(text, format.relations());
+            let list = |v: &Value| each(v, |v| v.parsed(filled));
+            Some((format, optional(table.optional(format.name()), |v| v.named(field, list))?.unwrap_or_default()))
+        })
+        .collect();
     table.finish();
-    Some(Package { name: name?, files: files? })
+    Some(Package {
+        name: name?,
+        files: files?,
+        summary: summary?,
+        description: description?,
+        section: section?,
+        needs: needs?.unwrap_or_default(),
+        services: services?.unwrap_or_default(),
+        relations: relations?,
+    })
 }
 
 /// `None` when the value is there and wrong; `Some(None)` when it is not there.
@@ -254,6 +287,50 @@ fn package_name(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!("`{text}` is not a package name: expected lower-case letters, digits and `+-.`"))
+}
+
+/// Debian and RPM agree on one line that does not end in a full stop.
+fn summary(text: &str) -> Result<String, String> {
+    if text.trim() != text || text.is_empty() || text.contains('\n') || text.ends_with('.') || text.chars().count() > 79
+    {
+        return Err("is not a summary: expected one line of at most 79 characters without a final full stop".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn revision(value: &Value) -> Option<u32> {
+    let number = u32::try_from(value.number()?).ok().filter(|number| *number > 0);
+    if number.is_none() {
+        value.problem(format!("`{}` counts packagings from 1", value.name));
+    }
+    number
+}
+
+fn unit(text: &str) -> Result<String, String> {
+    const KINDS: [&str; 5] = [".service", ".mount", ".socket", ".target", ".timer"];
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_@.".contains(c);
+    if KINDS.iter().any(|kind| text.len() > kind.len() && text.ends_with(kind)) && text.chars().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("`{text}` is not a systemd unit: expected a name such as `xenstored.service`"))
+}
+
+/// As package managers show it: a name and one address.
+fn maintainer(text: &str) -> Result<String, String> {
+    let good = text.strip_suffix('>').and_then(|text| text.split_once(" <")).is_some_and(|(name, address)| {
+        let plain = |part: &str| !part.is_empty() && !part.contains(['<', '>', '\n']);
+        plain(name)
+            && plain(address)
+            && address
+                .split_once('@')
+                .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !address.contains(' '))
+    });
+    if good { Ok(text.to_owned()) } else { Err(format!("`{text}` is not a maintainer: expected `Name <address>`")) }
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    let name = one_of(text, &Format::ALL.map(Format::name))?;
+    Ok(Format::ALL.into_iter().find(|format| format.name() == name).expect("one_of checked the name"))
 }
 
 fn version(text: &str) -> Result<Version, String> {
