@@ -191,6 +191,21 @@ fn a_toolchain_is_plain_data_without_surprises() {
     }
     let error = Toolchain::load(&mirror.path(""), "bookwurm").unwrap_err();
     assert!(render(&error).contains("known toolchains: tools"));
+
+    // Nor does a lock name anything that leaves the mirror or the folder in which the root describes its packages.
+    fs::write(&path, &text).unwrap();
+    lock::make(&mirror.ctx(), "tools").unwrap();
+    let path = mirror.path("toolchains/tools.lock");
+    let text = fs::read_to_string(&path).unwrap();
+    for (whole, hostile, reason) in [
+        ("name = \"lib\"", "name = \"../lib\"", "`../lib` is not the name of a package"),
+        ("path = \"pool/", "path = \"pool/../", "of lib is not a path below a mirror"),
+    ] {
+        fs::write(&path, text.replacen(whole, hostile, 1)).unwrap();
+        let error = Toolchain::load(&mirror.path(""), "tools").unwrap_err();
+        assert!(render(&error).contains(reason) && render(&error).contains("tools.lock"), "{}", render(&error));
+        assert_eq!(exit_code(&error), 2);
+    }
 }
 
 #[test]

@@ -34,6 +34,15 @@ pub struct Package {
 
 /// A .deb whose files are named `path=content`, whose links `path>target`; a path that ends in a slash is a folder.
 pub fn deb(entries: &[&str]) -> Vec<u8> {
+    described(&[], entries)
+}
+
+/// Like [`deb`], with control members too.
+pub fn described(control: &[&str], entries: &[&str]) -> Vec<u8> {
+    members(&[("debian-binary", b"2.0\n"), ("control.tar.xz", &tarball(control)), ("data.tar.xz", &tarball(entries))])
+}
+
+fn tarball(entries: &[&str]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for entry in entries {
         let mut header = tar::Header::new_gnu();
@@ -52,7 +61,7 @@ pub fn deb(entries: &[&str]) -> Vec<u8> {
     }
     let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 0);
     xz.write_all(&tar.into_inner().unwrap()).unwrap();
-    members(&[("debian-binary", b"2.0\n"), ("control.tar.xz", b""), ("data.tar.xz", &xz.finish().unwrap())])
+    xz.finish().unwrap()
 }
 
 /// An `ar` archive.

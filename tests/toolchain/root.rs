@@ -1,6 +1,6 @@
 //! Roots made of small packages: what comes out, that nothing but the lock decides it, and which packages are refused.
 
-use super::mirror::{Mirror, Package, deb, members, package, pool, tree};
+use super::mirror::{Mirror, Package, deb, described, members, package, pool, tree};
 use crate::support::{expect, root};
 use fs_err as fs;
 use std::collections::BTreeMap;
@@ -48,7 +48,16 @@ fn sample() -> Vec<(&'static str, Vec<u8>)> {
         ("base-passwd", deb(&["./usr/share/base-passwd/passwd.master=root:*:0:0::/root:/bin/sh\n"])),
         (
             "lib",
-            deb(&["./lib/x86_64-linux-gnu/libc.so.6=elf", "./lib64/", "./lib64/ld.so>/lib/x86_64-linux-gnu/libc.so.6"]),
+            described(
+                &[
+                    "./",
+                    "./control=Package: lib\n",
+                    "./postinst=never",
+                    "./symbols=libc.so.6 lib #MINVER#\n",
+                    "./triggers=never",
+                ],
+                &["./lib/x86_64-linux-gnu/libc.so.6=elf", "./lib64/", "./lib64/ld.so>/lib/x86_64-linux-gnu/libc.so.6"],
+            ),
         ),
         ("mawk", deb(&["./usr/bin/mawk=awk", "./usr/share/doc/mawk=text"])),
     ]
@@ -76,10 +85,10 @@ fn a_file_in_two_packages_is_an_error_that_names_both() {
 #[test]
 fn a_package_that_is_not_one_is_refused_by_name() {
     let good = deb(&["./usr/bin/tool=#!/bin/sh\n"]);
-    let xz_start = good.windows(6).position(|window| window == b"\xfd7zXZ\0").unwrap();
+    let data_start = good.windows(6).rposition(|window| window == b"\xfd7zXZ\0").unwrap();
     let mut corrupt = good.clone();
-    corrupt[xz_start + 40] ^= 0x55;
-    let cases: [(Vec<u8>, &str); 8] = [
+    corrupt[data_start + 40] ^= 0x55;
+    let cases: [(Vec<u8>, &str); 9] = [
         (good[..good.len() - 40].to_vec(), "reading the archive"),
         (good[..100].to_vec(), "because: "),
         (corrupt, "reading the archive"),
@@ -88,6 +97,10 @@ fn a_package_that_is_not_one_is_refused_by_name() {
         (members(&[("debian-binary", b"2.0\n"), ("control.tar", b"")]), "it has no member data.tar"),
         (
             members(&[("debian-binary", b"2.0\n"), ("data.tar.bz2", b"BZh91AY&SY")]),
+            "bzip2 compression is not supported",
+        ),
+        (
+            members(&[("debian-binary", b"2.0\n"), ("control.tar.bz2", b"BZh91AY&SY")]),
             "bzip2 compression is not supported",
         ),
         (deb(&["./up>../../etc", "./up/passwd=x"]), "entry `up/passwd` is refused: leaves the folder"),

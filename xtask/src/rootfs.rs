@@ -21,13 +21,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Part of every root's key: changed whenever the same packages would give another root.
-pub const LAYOUT: &str = "rootfs/1";
+pub const LAYOUT: &str = "rootfs/2";
 
 /// The time of folders and of all that no package brought: packages agree on no folder's time, and nothing is older.
 const TIME: u64 = 1;
 
 /// Debian's merged layout. The links are there before the first package, which finds `/bin` taken and writes below `/usr/bin`.
 const MERGED: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
+
+/// Where dpkg keeps what a package says of itself, and so do roots: `NAME.control`, `NAME.shlibs`, `NAME.symbols`, as far as a
+/// package has them. What is built for the distribution takes its dependencies from there.
+pub const INFO: &str = "var/lib/dpkg/info";
 
 /// Where the sandbox mounts something: nothing can be made in a root that is mounted read-only.
 const MOUNT_POINTS: [&str; 8] = ["build", "ccache", "dev", "in", "out", "proc", "run", "tmp"];
@@ -128,13 +132,22 @@ pub fn unpack(
                 _ => Ok(()),
             }
         };
-        deb::unpack(&debs[at], root, &limits, &claim)
-            .with_context(|| format!("unpacking package {} {}", deb.name, deb.version))?;
+        let described = deb::unpack(&debs[at], root, &limits, &claim);
+        describe(root, deb, &described.with_context(|| format!("unpacking package {} {}", deb.name, deb.version))?)?;
         advance(deb.size);
         Ok(())
     })?;
     drop(owners);
     finish(toolchain, root, walk)
+}
+
+/// Keeps what a package says of itself.
+fn describe(root: &Path, deb: &Deb, members: &BTreeMap<&'static str, Vec<u8>>) -> Result<()> {
+    let info = root.join(folder(&mut Walk::new(root, Links::Rooted), INFO)?);
+    for (member, bytes) in members {
+        file(&info.join(format!("{}.{member}", deb.name)), bytes)?;
+    }
+    Ok(())
 }
 
 /// What maintainer scripts and the system's first boot would have made.
@@ -154,7 +167,7 @@ fn finish(toolchain: &Toolchain, root: &Path, mut walk: Walk) -> Result<()> {
     for (name, builder) in [("passwd", "builder:x:1000:1000::/nonexistent:/bin/sh\n"), ("group", "builder:x:1000:\n")] {
         let master = root.join("usr/share/base-passwd").join(format!("{name}.master"));
         let system = if master.is_file() { fs::read_to_string(&master)? } else { String::new() };
-        file(&etc.join(name), &(system + builder))?;
+        file(&etc.join(name), system + builder)?;
     }
     if !etc.join("hosts").exists() {
         file(&etc.join("hosts"), "127.0.0.1 localhost builder\n")?;
@@ -168,10 +181,10 @@ fn folder(walk: &mut Walk, name: impl AsRef<Path>) -> Result<PathBuf> {
         .map_err(|reason| Fault::failed(format!("making folder {}: {reason}", name.display())).into())
 }
 
-fn file(path: &Path, text: &str) -> Result<()> {
+fn file(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     let mut file = fs::OpenOptions::new();
     let mut file = file.write(true).create_new(true).open(path)?;
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    std::io::Write::write_all(&mut file, content.as_ref())?;
     file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
     drop(file);
     set_link_time(path, TIME)

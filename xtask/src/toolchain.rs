@@ -150,6 +150,11 @@ impl Toolchain {
             .into());
         }
         for deb in &lock.debs {
+            // Names become parts of file names in the root.
+            if deb.name.is_empty() || deb.name.contains('/') {
+                let message = format!("{}: `{}` is not the name of a package", path.display(), deb.name);
+                return Err(Fault::usage(message).cure(cure).into());
+            }
             if deb.path.split('/').any(|part| matches!(part, "" | "." | "..")) {
                 let message =
                     format!("{}: `{}` of {} is not a path below a mirror", path.display(), deb.path, deb.name);
