@@ -7,11 +7,13 @@
 mod arch;
 mod deb;
 pub mod install;
+mod layout;
 mod manifest;
 mod parcel;
 mod rpm;
 mod tarball;
 
+pub use layout::{Layout, Placed};
 pub use manifest::{Document, Item, What};
 pub use parcel::{Goods, Parcel, parcels};
 pub use tarball::write as write_tarball;
