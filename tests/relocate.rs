@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use xtask::fault;
-use xtask::relocate::{DISPATCHER_SCRIPT, Layer, Relocated, lay_over};
+use xtask::relocate::own::DISPATCHER_SCRIPT;
+use xtask::relocate::{Layer, Relocated, lay_over};
 use xtask::tree::{Kind, Manifest};
 
 #[derive(Deserialize)]

@@ -342,7 +342,8 @@ pub struct Package {
     /// version.
     pub needs: Vec<String>,
     /// systemd units of this package that are enabled when it is installed for the first time, as far as the distribution does
-    /// such things; an init script of the same name goes with a unit where there is one.
+    /// such things, and with each the init script of its name. Where the tree has no such unit, the script is all there is; the
+    /// script of a unit that is masked does the work of those listed, and goes with them.
     pub services: Vec<String>,
     /// Relations beside those that are computed, in each format's own words: field (`depends`) to relations.
     pub relations: BTreeMap<Format, BTreeMap<String, Vec<String>>>,

@@ -1,13 +1,14 @@
 //! From staged outputs to the tree that is shipped: outputs laid over each other, unwanted files left out, stable libraries made
-//! public, the dispatcher and its links added, modes and times made plain, every path owned by a step.
+//! public, the dispatcher, its links and init scripts added, modes and times made plain, every path owned by a step.
 //!
 //! SONAMEs and RUNPATHs are set when a library is linked, by flags and patches of the recipe; no ELF file is edited here, and
 //! whether the result holds together is for the audit to say.
 
 pub mod links;
 mod overlay;
+pub mod own;
 
-pub use overlay::{DISPATCH, DISPATCHER, below_root};
+pub use overlay::{DISPATCH, below_root};
 
 use crate::builder::Staged;
 use crate::context::Context;
@@ -25,15 +26,12 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// The program behind every link in `/usr/bin` and `/usr/sbin`: it starts the tools of the Xen that runs.
-pub const DISPATCHER_SCRIPT: &[u8] = include_bytes!("../data/dispatch");
-
 /// The tree that is shipped. Only this module makes one.
 #[derive(Debug)]
 pub struct Relocated {
     path: PathBuf,
     manifest: Manifest,
-    /// Path to the step that made it (`dispatch` for the dispatcher's links). Folders that hold something have no owner.
+    /// Path to the step that made it (`dispatch` for what the project adds itself). Folders that hold something have no owner.
     owners: BTreeMap<String, String>,
 }
 
@@ -71,7 +69,7 @@ pub fn relocate(ctx: &Context, recipe: &Recipe, staged: &Staged, work: &Path) ->
 
 /// The same from layers that are at hand. Each file is checked against its layer's manifest while it is copied.
 pub fn lay_over(recipe: &Recipe, layers: &[Layer], work: &Path) -> Result<Relocated> {
-    let leaves = overlay::overlay(recipe, layers, DISPATCHER_SCRIPT)?;
+    let leaves = overlay::overlay(recipe, layers)?;
     let manifest = manifest(&leaves, &overlay::folder_modes(layers));
     write(layers, &leaves, &manifest, work, recipe.epoch).with_context(|| format!("relocating {}", recipe.stem()))?;
     let owners = leaves.into_iter().map(|(path, leaf)| (path, leaf.step)).collect();
@@ -103,7 +101,7 @@ fn write(layers: &[Layer], leaves: &Leaves, manifest: &Manifest, work: &Path, ep
                 interrupt::check()?;
                 match &leaves[&entry.path].content {
                     Content::Staged { layer, path } => copy(&layers[*layer], path, &entry.kind, &to)?,
-                    Content::Dispatcher => fs::write(&to, DISPATCHER_SCRIPT)?,
+                    Content::Own(bytes) => fs::write(&to, bytes)?,
                     Content::Nothing => unreachable!("a file has content"),
                 }
                 fs::set_permissions(&to, std::fs::Permissions::from_mode(*mode))?;

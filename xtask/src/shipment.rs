@@ -6,7 +6,7 @@
 use crate::audit::{self, Facts, Offer, RULES, Verdict};
 use crate::builder::Staged;
 use crate::context::Context;
-use crate::digest::{Hash, Key, KeyBuilder};
+use crate::digest::{Key, KeyBuilder};
 use crate::fault::Fault;
 use crate::inspection;
 use crate::job::Job;
@@ -67,7 +67,7 @@ pub fn key(job: &Job) -> Key {
         .field("relocate", format!("{:?}", recipe.relocate))
         .field("audit", format!("{:?}", recipe.audit))
         .field("package", format!("{:?}", recipe.package))
-        .field("dispatcher", Hash::of(relocate::DISPATCHER_SCRIPT).as_str());
+        .field("own", relocate::own::digest().as_str());
     for rule in RULES {
         key = key.field("rule", rule.name);
     }

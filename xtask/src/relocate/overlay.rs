@@ -5,6 +5,7 @@
 
 use super::Layer;
 use super::links::{file_name, join, lead, parent, relative, within};
+use super::own::{DISPATCHER, DISPATCHER_SCRIPT, INIT_SCRIPTS};
 use crate::digest::Hash;
 use crate::fault::Fault;
 use crate::filter::Filter;
@@ -13,11 +14,11 @@ use crate::tree::Kind;
 use anyhow::Result;
 use std::collections::BTreeMap;
 
-/// The step that owns the dispatcher and its links.
+/// The step that owns the dispatcher, its links and init scripts.
 pub const DISPATCH: &str = "dispatch";
 
-/// Where the dispatcher stands: below a folder that belongs to no series.
-pub const DISPATCHER: &str = "usr/lib/xen-common/bin/dispatch";
+/// Where systemd units are staged.
+const UNITS: &str = "usr/lib/systemd/system";
 
 /// One leaf of the shipped tree.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ pub(super) enum Content {
         layer: usize,
         path: String,
     },
-    Dispatcher,
+    Own(&'static [u8]),
     /// A link or an empty folder has none.
     Nothing,
 }
@@ -43,13 +44,14 @@ pub(super) enum Content {
 pub(super) type Leaves = BTreeMap<String, Leaf>;
 
 /// Lays the layers over each other. All that is wrong is said at once.
-pub(super) fn overlay(recipe: &Recipe, layers: &[Layer], dispatcher: &[u8]) -> Result<Leaves> {
+pub(super) fn overlay(recipe: &Recipe, layers: &[Layer]) -> Result<Leaves> {
     let mut wrong = Vec::new();
     let mut leaves = lay(layers, &mut wrong);
     drop_unwanted(&recipe.relocate, &mut leaves, &mut wrong)?;
     let mut leaves = publish_stable_libraries(&recipe.relocate, leaves, &mut wrong);
     make_links_relative(&mut leaves);
-    dispatch(&recipe.relocate, &mut leaves, dispatcher, &mut wrong)?;
+    dispatch(&recipe.relocate, &mut leaves, &mut wrong)?;
+    start_with_the_machine(&recipe.relocate, &mut leaves, &mut wrong);
     check_providers(recipe, &leaves, &mut wrong);
     check_folders(&leaves, &mut wrong);
     // A folder that one step left empty and another one filled is everyone's.
@@ -225,7 +227,7 @@ fn library(name: &str) -> Option<Library> {
 }
 
 /// Adds the dispatcher and, for each private program that asks for it, a public link to it.
-fn dispatch(relocate: &Relocate, leaves: &mut Leaves, dispatcher: &[u8], wrong: &mut Vec<String>) -> Result<()> {
+fn dispatch(relocate: &Relocate, leaves: &mut Leaves, wrong: &mut Vec<String>) -> Result<()> {
     let globs = Filter::new(&relocate.dispatch)?;
     let unused = globs.unused(leaves.keys().map(String::as_str)).into_iter().map(|at| &relocate.dispatch[at]);
     wrong.extend(unused.map(|glob| format!("relocate.dispatch: `{glob}` matches no program that a step staged")));
@@ -234,9 +236,7 @@ fn dispatch(relocate: &Relocate, leaves: &mut Leaves, dispatcher: &[u8], wrong: 
     if programs.is_empty() {
         return Ok(());
     }
-    let size = dispatcher.len() as u64;
-    let kind = Kind::File { mode: 0o755, size, sha256: Hash::of(dispatcher) };
-    place(leaves, DISPATCHER.to_owned(), Leaf { kind, step: DISPATCH.to_owned(), content: Content::Dispatcher }, wrong);
+    place(leaves, DISPATCHER.to_owned(), script(DISPATCHER_SCRIPT), wrong);
     for program in programs {
         let folder = ["bin", "sbin"].into_iter().find(|folder| parent(&program) == join(private, folder));
         let Some(folder) = folder else {
@@ -244,11 +244,36 @@ fn dispatch(relocate: &Relocate, leaves: &mut Leaves, dispatcher: &[u8], wrong: 
             continue;
         };
         let folder = join("usr", folder);
-        let kind = Kind::Symlink { target: relative(&folder, DISPATCHER) };
-        let link = Leaf { kind, step: DISPATCH.to_owned(), content: Content::Nothing };
-        place(leaves, join(&folder, file_name(&program)), link, wrong);
+        place(leaves, join(&folder, file_name(&program)), link(&relative(&folder, DISPATCHER)), wrong);
     }
     Ok(())
+}
+
+/// For each private init script one in `/etc/init.d` that starts it, where there is a dispatcher to do so. systemd takes a unit
+/// instead of the script of its name and makes one for a script without: where units are staged they do all the work, and the
+/// name of a script without one is masked.
+fn start_with_the_machine(relocate: &Relocate, leaves: &mut Leaves, wrong: &mut Vec<String>) {
+    let private = join(below_root(&relocate.private), "init.d");
+    let units = leaves.keys().any(|path| within(path, UNITS));
+    for (name, content) in INIT_SCRIPTS {
+        if !leaves.contains_key(DISPATCHER) || !leaves.contains_key(&join(&private, name)) {
+            continue;
+        }
+        place(leaves, join("etc/init.d", name), script(content), wrong);
+        let unit = join(UNITS, &format!("{name}.service"));
+        if units && !leaves.contains_key(&unit) {
+            place(leaves, unit, link("/dev/null"), wrong);
+        }
+    }
+}
+
+fn script(content: &'static [u8]) -> Leaf {
+    let kind = Kind::File { mode: 0o755, size: content.len() as u64, sha256: Hash::of(content) };
+    Leaf { kind, step: DISPATCH.to_owned(), content: Content::Own(content) }
+}
+
+fn link(target: &str) -> Leaf {
+    Leaf { kind: Kind::Symlink { target: target.to_owned() }, step: DISPATCH.to_owned(), content: Content::Nothing }
 }
 
 /// Xen's tools have the path of a pinned firmware compiled in, so it must be there, from the step that the recipe names.
