@@ -28,6 +28,7 @@ mod papers;
 mod relocate;
 mod repro;
 
+mod ci;
 mod cli;
 mod pipeline;
 mod tidy;

@@ -1,13 +1,17 @@
 //! What the bill says of files, and questions to a bill, `papers/bill.json`: every line of `papers/questions.txt` with its answer in
 //! `papers/answers.txt`.
 
+pub mod laws;
+
 use crate::package::{job, packed};
 use crate::support::compile::{Shape, compile};
 use crate::support::scenario::{Edit, recipe};
 use crate::support::{expect, root, scratch};
+use serde_json::{Value, json};
 use xtask::digest::{Hash, KeyBuilder};
 use xtask::fault::render;
 use xtask::inspection;
+use xtask::package::Artifact;
 use xtask::papers;
 use xtask::papers::query::{Bill, Question};
 use xtask::relocate::{Layer, lay_over};
@@ -80,6 +84,10 @@ fn a_file_is_known_by_what_it_asks_for_and_what_it_holds() {
     let tree = lay_over(&job.recipe, &[layer], &at("work")).unwrap();
     let facts = inspection::facts(&tree, &[]).unwrap();
     let mut packed = packed(&job, &tree, &facts, &at("into"));
+    // Papers look at the names of packages, not into them.
+    for name in ["xen-tools_4.17.5+72-1_amd64.deb", "xen-tools-4.17.5+72-1.x86_64.rpm", "xen-toolset_1-1_all.deb"] {
+        packed.artifacts.push(Artifact { name: name.to_owned(), size: 3, sha256: Hash::of(name.as_bytes()) });
+    }
     let key = KeyBuilder::new("test/1").finish();
     papers::write(&job, &key, &tree, &facts, &mut packed, &at("into")).unwrap();
     let text = fs_err::read_to_string(at("into").join(papers::BOM)).unwrap();
@@ -108,4 +116,77 @@ fn a_file_is_known_by_what_it_asks_for_and_what_it_holds() {
     );
     let purl = "pkg:deb/debian/zlib1g@1%3A1.2.13.dfsg-1?arch=amd64";
     assert!(text.contains(purl), "{text}");
+    assert_eq!(laws::bill(&bill), [""; 0]);
+
+    // A package is a component with the artifacts that carry it; what carries none of ours belongs to the whole.
+    let carriers = |component: &Value| -> Vec<String> {
+        let references = component["externalReferences"].as_array().unwrap().iter();
+        references.map(|reference| reference["url"].as_str().unwrap().to_owned()).collect()
+    };
+    let package = bill["components"].as_array().unwrap().iter().find(|part| part["bom-ref"] == "package:xen-tools");
+    let package = package.unwrap();
+    assert_eq!(package["version"], "4.17.5+72-1");
+    assert_eq!(carriers(package), ["xen-tools_4.17.5+72-1_amd64.deb", "xen-tools-4.17.5+72-1.x86_64.rpm"]);
+    assert_eq!(carriers(&bill["metadata"]["component"]), ["xen-4.17.5+72-x86_64.tar.zst", "xen-toolset_1-1_all.deb"]);
+
+    // Debian's record is of Debian's packages where there are any, and of their architectures.
+    let record = fs_err::read_to_string(at("into/xen_4.17.5+72-1_amd64.buildinfo")).unwrap();
+    let fields: Vec<&str> = record.lines().take_while(|line| !line.starts_with("Build-Arch")).collect();
+    let sum = |name: &str| format!(" {} 3 {name}", Hash::of(name.as_bytes()));
+    let sums = [sum("xen-tools_4.17.5+72-1_amd64.deb"), sum("xen-toolset_1-1_all.deb")];
+    assert_eq!(
+        fields,
+        [
+            "Format: 1.0",
+            "Source: xen",
+            "Binary: xen-tools",
+            "Architecture: amd64 all",
+            "Version: 4.17.5+72-1",
+            "Checksums-Sha256:",
+            &sums[0],
+            &sums[1],
+        ]
+    );
+    let statement = fs_err::read_to_string(at("into").join(papers::PROVENANCE)).unwrap();
+    let names: Vec<&str> = packed
+        .artifacts
+        .iter()
+        .map(|artifact| artifact.name.as_str())
+        .filter(|name| *name != papers::PROVENANCE)
+        .collect();
+    let statement = serde_json::from_str(&statement).unwrap();
+    assert_eq!(laws::statement(&statement, &names), [""; 0]);
+
+    // A law that finds nothing in what is broken would be none.
+    let broken = |path: &str, value: Value| {
+        let mut bill = bill.clone();
+        *bill.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value;
+        laws::bill(&bill).join("\n")
+    };
+    for (path, value, finding) in [
+        ("/specVersion", json!("1.5"), "specVersion"),
+        ("/serialNumber", json!("urn:uuid:1"), "serialNumber"),
+        ("/components/0/type", json!("thing"), "type"),
+        ("/components/0/name", json!(""), "no name"),
+        ("/components/0/bom-ref", json!("package:xen-tools"), "there twice"),
+        ("/components/0/properties/0/name", json!("x"), "property"),
+        ("/metadata/component/externalReferences/0/url", json!("a b"), "an external reference to"),
+        ("/dependencies/0/dependsOn/0", json!("nowhere"), "which is no component"),
+        ("/compositions/0/assemblies/0", json!("nowhere"), "a composition of"),
+        ("/metadata/component/externalReferences/0/hashes/0/content", json!("00"), "digest"),
+    ] {
+        assert!(broken(path, value).contains(finding), "{path}: {finding}");
+    }
+    for (path, value, finding) in [
+        ("/_type", json!("x"), "_type"),
+        ("/subject/0/digest", json!({}), "has the digest"),
+        ("/subject/0/name", json!("x"), "the subjects are"),
+        ("/predicate/buildDefinition/externalParameters", json!({}), "externalParameters"),
+        ("/predicate/buildDefinition/resolvedDependencies/0/uri", json!("x"), "has the address"),
+        ("/predicate/runDetails/builder/id", json!(null), "no builder"),
+    ] {
+        let mut statement = statement.clone();
+        *statement.pointer_mut(path).unwrap() = value;
+        assert!(laws::statement(&statement, &names).join("\n").contains(finding), "{path}: {finding}");
+    }
 }

@@ -1,6 +1,7 @@
 //! A tiny project through the whole pipeline, as a user runs it: from sources and a toolchain on a loopback server, in the real
 //! sandbox, to artifacts. `pipeline/*.cmd` are commands in that checkout with their whole answers beside them.
 
+use crate::papers::laws;
 use crate::support::http::Server;
 use crate::support::run::{Answer, run};
 use crate::support::{cases, context, expect, root, sandbox_root, scratch};
@@ -152,7 +153,7 @@ fn a_project_becomes_artifacts_offline_again_and_elsewhere() {
             "manifest.json",
             "provenance.json",
             "tiny-1.0.0-x86_64.tar.zst",
-            "tiny_1.0.0_amd64.buildinfo"
+            "tiny_1.0.0-1_amd64.buildinfo"
         ]
     );
     for (sum, name) in named {
@@ -164,12 +165,16 @@ fn a_project_becomes_artifacts_offline_again_and_elsewhere() {
     );
     let manifest = String::from_utf8(fixture.artifact(OUT, "manifest.json")).unwrap();
     expect::golden(&root().join("tests/pipeline/manifest.json"), &manifest);
-    for name in ["bom.cdx.json", "provenance.json", "tiny_1.0.0_amd64.buildinfo"] {
+    for name in ["bom.cdx.json", "provenance.json", "tiny_1.0.0-1_amd64.buildinfo"] {
         let text = String::from_utf8(fixture.artifact(OUT, name)).unwrap();
         let text = text.replace(&fixture.server.base(), "[SERVER]").replace(VERSION, "[VERSION]");
         expect::golden(&root().join("tests/pipeline").join(name), &timeless(&without_serial(&text)));
     }
     attributed(&manifest, &fixture.artifact(OUT, "bom.cdx.json"));
+    let paper = |name: &str| serde_json::from_slice(&fixture.artifact(OUT, name)).unwrap();
+    assert_eq!(laws::bill(&paper("bom.cdx.json")), [""; 0]);
+    let subjects: Vec<&str> = names.iter().copied().filter(|name| *name != "provenance.json").collect();
+    assert_eq!(laws::statement(&paper("provenance.json"), &subjects), [""; 0]);
 
     // Nothing is done twice, and nothing changes.
     let again = fixture.well("xtask build tiny --offline --json --out again");

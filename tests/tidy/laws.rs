@@ -122,7 +122,8 @@ pub fn bans(clippy: &str) -> Vec<String> {
 /// Every command in the papers is one that the command line understands; prose may leave out what a verb is applied to.
 pub fn commands(texts: &[Text]) -> Vec<String> {
     let mut findings = Vec::new();
-    for text in texts.iter().filter(|t| t.path.ends_with(".md") || t.path == ".ci/run") {
+    let speaks = |t: &&Text| t.path.ends_with(".md") || t.path == ".ci/run" || t.path.starts_with("docs/ci/");
+    for text in texts.iter().filter(speaks) {
         for line in text.text.lines().filter_map(|line| line.split("cargo xtask ").nth(1)) {
             let words = line.split(['#', '`', '|', '"', ')']).next().unwrap_or_default().split_whitespace();
             let words: Vec<&str> = words.take_while(|word| !word.starts_with(['<', '…', '>'])).collect();

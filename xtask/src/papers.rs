@@ -6,6 +6,7 @@
 mod attribution;
 mod bom;
 mod buildinfo;
+mod packages;
 mod provenance;
 pub mod query;
 
@@ -30,8 +31,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Writes all papers into `into` and adds them to what was packed. `key` names the result.
 pub fn write(job: &Job, key: &Key, tree: &Relocated, facts: &Facts, packed: &mut Packed, into: &Path) -> Result<()> {
     let attribution = attribution::Attribution::new(job, tree, facts)?;
-    let bom = text(&bom::bom(job, key, &packed.document, &attribution));
-    let buildinfo = buildinfo::text(job, &packed.artifacts);
+    let bom = text(&bom::bom(job, key, packed, &attribution));
+    let buildinfo = buildinfo::text(job, packed);
     packed.artifacts.push(package::put(into, BOM, &bom)?);
     packed.artifacts.push(package::put(into, &buildinfo::name(job), &buildinfo)?);
     packed.artifacts.sort_by(|a, b| a.name.cmp(&b.name));

@@ -2,11 +2,12 @@
 //! every path that a step staged with what it is made of.
 
 use super::attribution::{self, Attribution, Copy, OWN, Parts};
+use super::packages;
 use super::{VERSION, address, escaped, purl, timestamp};
 use crate::cli::patch::Class;
 use crate::digest::{Hash, Key};
 use crate::job::Job;
-use crate::package::{Document, Item, What};
+use crate::package::{Item, Packed, What};
 use crate::patches::Patch;
 use crate::patches::mail::Mail;
 use crate::patches::name;
@@ -25,8 +26,9 @@ pub const PACKAGE: &str = "xenwright:package";
 pub const SOURCE_PACKAGE: &str = "xenwright:source-package";
 pub const PLACE: &str = "xenwright:place";
 
-pub fn bom(job: &Job, key: &Key, document: &Document, attribution: &Attribution) -> Value {
+pub fn bom(job: &Job, key: &Key, packed: &Packed, attribution: &Attribution) -> Value {
     let recipe = &job.recipe;
+    let Packed { artifacts, document } = packed;
     let mut components = BTreeMap::new();
     for (name, source) in used(recipe) {
         components.insert(format!("source:{name}"), of_source(job, name, source));
@@ -50,6 +52,10 @@ pub fn bom(job: &Job, key: &Key, document: &Document, attribution: &Attribution)
     }
     let mut dependencies = vec![json!({ "ref": recipe.stem(), "dependsOn": components.keys().collect::<Vec<_>>() })];
     let mut values: Vec<Value> = components.into_values().collect();
+    for (component, depends) in packages::components(job, document, artifacts) {
+        values.push(component);
+        dependencies.push(depends);
+    }
     for item in document.entries.iter().filter(|item| item.step.is_some()) {
         let parts = &attribution.paths[&item.path];
         values.push(of_item(item, parts));
@@ -73,6 +79,7 @@ pub fn bom(job: &Job, key: &Key, document: &Document, attribution: &Attribution)
                 "description": recipe.summary,
                 "licenses": [{ "expression": recipe.license }],
                 "purl": format!("pkg:generic/{}@{}", escaped(&recipe.name), escaped(&recipe.version.to_string())),
+                "externalReferences": packages::of_all(recipe, artifacts),
             },
         },
         "components": values,
@@ -82,7 +89,8 @@ pub fn bom(job: &Job, key: &Key, document: &Document, attribution: &Attribution)
     })
 }
 
-fn file(path: &str) -> String {
+/// The reference of a path.
+pub fn file(path: &str) -> String {
     format!("file:{path}")
 }
 

@@ -32,6 +32,8 @@ pub fn statement(job: &Job, key: &Key, artifacts: &[Artifact]) -> Value {
                 "externalParameters": {
                     "recipe": job.recipe.stem(),
                     "version": job.recipe.version.to_string(),
+                    "revision": job.recipe.revision,
+                    "formats": job.recipe.formats.iter().map(|format| format.name()).collect::<Vec<_>>(),
                 },
                 "internalParameters": {
                     "sandbox": { "layout": sandbox::LAYOUT, "build-path": sandbox::BUILD, "environment": environment },
