@@ -150,8 +150,14 @@ fn an_elf_file_is_followed_to_its_section() {
 #[test]
 fn a_page_stands_alone_and_quotes_what_it_shows() {
     let comparison = compare("log", b"<script>one</script>\n", b"<script>two</script>\n");
-    let proof =
-        Proof { recipe: "x-1".into(), sides: "2 builds".into(), varied: Vec::new(), fixed: Vec::new(), comparison };
+    let proof = Proof {
+        recipe: "x-1".into(),
+        sides: "2 builds".into(),
+        inside: false,
+        varied: Vec::new(),
+        fixed: Vec::new(),
+        comparison,
+    };
     let page = proof.html();
     assert!(page.contains("&lt;script&gt;one") && !page.contains("<script") && !page.contains("src="), "{page}");
     assert!(page.contains("x-1: 2 builds, 1 artifacts, 0 files inside: 1 difference"), "{page}");
@@ -174,7 +180,17 @@ fn a_reproducible_project_is_proved_to_be() {
     };
     // Where the machine forbids it, the host name is said to be the same.
     let all = [names("varied"), names("not-varied")].concat();
-    for what in ["path of the checkout", "umask", "time zone", "jobs", "compile cache", "host name", "wall clock"] {
+    for what in [
+        "path of the checkout",
+        "umask",
+        "time zone",
+        "jobs",
+        "compile cache",
+        "host name",
+        "processor affinity",
+        "wall clock of the steps",
+        "order of directories in the builder",
+    ] {
         assert!(all.contains(&what), "{what}: {all:?}");
     }
     // The second build had a mask that lets nobody else read.
@@ -213,4 +229,36 @@ fn what_reaches_an_artifact_is_named() {
     let page = fs_err::read_to_string(fixture.checkout().join("report.html")).unwrap();
     assert!(page.contains("share/when → line 1"), "{page}");
     assert!(Path::new(&fixture.checkout()).join("target/repro/leaky-1.0.0/first/dist/SHA256SUMS").is_file());
+}
+
+#[test]
+fn what_the_fixed_layout_hides_is_found_with_another() {
+    let fixture = Fixture::new();
+    let answer = fixture.well("xtask repro homely --json");
+    assert_eq!(result(&answer.events())["inside"], Value::Bool(false));
+    let answer = fixture.run("xtask repro homely --inside --json");
+    assert_eq!(answer.code, 1, "{}", answer.text(""));
+    let events = answer.events();
+    let result = result(&events);
+    let found = |member: &str| {
+        let mut all = result["differences"].as_array().unwrap().iter();
+        all.find(|it| it["place"].as_array().unwrap().iter().any(|at| at == member))
+            .unwrap_or_else(|| panic!("{member}"))
+    };
+    let share = |name: &str| format!("usr/lib/tiny-1.0/share/{name}");
+    let pwd = found(&share("pwd"));
+    assert_eq!((&pwd["first"], pwd["what"].as_str()), (&Value::from("/build"), Some("text")));
+    assert!(pwd["second"].as_str().unwrap().starts_with("/elsewhere/"), "{pwd}");
+    assert_eq!(found(&share("id"))["second"], "somebody");
+    assert_eq!(found(&share("hostname"))["first"], "builder");
+    assert_eq!(found(&share("date"))["second"], "13:30");
+    assert_eq!(found(&share("umask"))["second"], "0027");
+
+    // The fresh build beside somebody else's is the one in another world.
+    let theirs = fixture.checkout().join("theirs");
+    fs_err::rename(fixture.checkout().join("target/repro/homely-1.0.0/first/dist"), &theirs).unwrap();
+    let answer = fixture.well("xtask repro homely --against theirs --json");
+    let varied = self::result(&answer.events())["varied"].as_array().unwrap().clone();
+    let umask = varied.iter().find(|it| it["what"] == "umask").unwrap();
+    assert_eq!((&umask["first"], &umask["second"]), (&Value::from("077"), &Value::from("not known")));
 }

@@ -1,10 +1,13 @@
 //! What a process sees of the sandbox, and what it cannot do there.
 
+use crate::support::compile::{Shape, compile};
 use crate::support::{context, sandbox_root, scratch};
 use std::path::Path;
 use std::process::Output;
 use xtask::context::Context;
 use xtask::sandbox::Sandbox;
+use xtask::sandbox::disguise::{AHEAD, Disguise};
+use xtask::store::Store;
 
 /// A sandbox of a tiny root with `/build` and `/out` writable and `/in/need` read-only.
 struct Bench {
@@ -109,4 +112,46 @@ fn a_root_that_is_not_there_is_named() {
     let sandbox = Sandbox { root: Path::new("/nonexistent/root").to_owned(), ..bench.sandbox() };
     let error = sandbox.command(&bench.ctx, &["/bin/sh"]).unwrap_err();
     assert!(format!("{error:#}").contains("/nonexistent/root"), "{error:#}");
+}
+
+#[test]
+fn a_disguised_store_shows_another_world() {
+    let mut bench = Bench::new();
+    let library = bench.dir.path().join("disguise.so");
+    let flags = ["-nostdlib".to_owned(), format!("-DAHEAD={AHEAD}")];
+    compile(Shape::Library, include_str!("../xtask/data/disguise.c"), &flags, &[], &library);
+    let usual = (bench.said("date +%s"), bench.said("cd /usr/bin; ls -U"));
+
+    let disguise = Disguise { preload: true, layout: true };
+    let folder = bench.dir.path().join("disguised");
+    bench.ctx.store = Store::disguised(&folder, &disguise, Some(&library)).unwrap();
+    assert_eq!(Store::open(&folder).unwrap().disguise(), &disguise);
+    assert_eq!(Store::open(&bench.dir.path().join("store")).unwrap().disguise(), &Disguise::default());
+    let said = bench.said("pwd; id -u; id -un; hostname; umask; echo $HOME; date -d @0 +%H:%M; cat /in/need/file");
+    let build = "/elsewhere/a-longer-path/to-the-sources";
+    assert_eq!(said, format!("{build}\n2345\nsomebody\nanother-inner-host\n0027\n/elsewhere/home\n13:30\nneeded\n"));
+    let seconds = |text: &str| text.trim().parse::<u64>().unwrap();
+    let ahead = seconds(&bench.said("date +%s")) - seconds(&usual.0);
+    assert!((AHEAD..AHEAD + 60).contains(&ahead), "{ahead}");
+    let mut backwards: Vec<&str> = usual.1.lines().collect();
+    backwards.reverse();
+    let listed = bench.said("cd /usr/bin; ls -U");
+    assert_eq!(listed.lines().collect::<Vec<_>>(), backwards);
+    // What is made lies before now, so that nothing is from the future, and a folder can be emptied while it is read.
+    bench.said("touch made; test $(stat -c %Y made) -lt $(date +%s); mkdir d; touch d/a d/b d/c; rm -r d; test ! -e d");
+    assert!(bench.dir.path().join("build/made").exists());
+}
+
+#[test]
+fn a_disguise_is_a_new_stores_and_no_others() {
+    let dir = scratch();
+    let (usual, disguised) = (dir.path().join("usual"), dir.path().join("disguised"));
+    Store::open(&usual).unwrap();
+    let disguise = Disguise { preload: false, layout: true };
+    assert!(Store::disguised(&usual, &disguise, None).is_err());
+    drop(Store::disguised(&disguised, &disguise, None).unwrap());
+    // Without its disguise it is no store at all, so that nothing in it can be taken for what it is not.
+    fs_err::remove_file(disguised.join("disguise.json")).unwrap();
+    let error = Store::open(&disguised).err().expect("it is refused");
+    assert!(format!("{error:#}").contains("disguise.json"), "{error:#}");
 }

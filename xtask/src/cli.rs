@@ -27,6 +27,7 @@ Examples:
 const REPRO: &str = "\
 Examples:
   cargo xtask repro xen-4.17                          two builds of one's own
+  cargo xtask repro xen-4.17 --inside                 to find what the sandbox's fixed layout hides
   cargo xtask repro xen-4.17 --against theirs         one build beside somebody else's artifacts
   cargo xtask repro xen-4.17 --against theirs --built the same without a build
 
@@ -155,6 +156,9 @@ pub struct Repro {
     /// Build nothing: compare what is in --out
     #[arg(long, requires = "against")]
     pub built: bool,
+    /// Vary the sandbox's own layout too, to find leaks that the fixed one hides: path, user, host name, locale…
+    #[arg(long, conflicts_with = "built")]
+    pub inside: bool,
     /// Write a report for a browser
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,

@@ -108,7 +108,7 @@ fn planned(
 /// their own; and only those named are set, so that a change to another does not reach this step.
 fn variables(recipe: &Recipe, step: &Step) -> Result<String> {
     let all = [
-        ("OUT", "/out".to_owned()),
+        ("OUT", sandbox::OUT.to_owned()),
         ("PREFIX", recipe.relocate.private.clone()),
         ("LIBDIR", recipe.relocate.public_libdir.clone()),
         ("SERIES", recipe.series.clone()),

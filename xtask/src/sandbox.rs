@@ -4,15 +4,17 @@
 //! together from the top-level entries of the toolchain, so that a toolchain needs no mount points of ours.
 
 mod bubblewrap;
+pub mod disguise;
 
 pub use bubblewrap::find as bubblewrap;
 
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
+use disguise::Disguise;
 use fs_err as fs;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Part of every step's key: changed whenever what a step sees of the sandbox changes.
@@ -20,6 +22,12 @@ pub const LAYOUT: &str = "sandbox/1";
 
 /// The folder of a step's source inside, where its script starts.
 pub const BUILD: &str = "/build";
+
+/// Where a step puts what it makes.
+pub const OUT: &str = "/out";
+
+const HOST: &str = "builder";
+const UMASK: &str = "022";
 
 /// The user and group that everything runs as; the account `builder` of the toolchain's `/etc/passwd`.
 const UID: &str = "1000";
@@ -57,22 +65,28 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// The command that runs `argv` inside, with a umask of 022. Inherited file descriptors (the jobserver's) stay open.
+    /// The command that runs `argv` inside, with a umask of 022, unless the store is a disguised one. Inherited file descriptors (the jobserver's) stay open.
     pub fn command(&self, ctx: &Context, argv: &[&str]) -> Result<Command> {
         let program = bubblewrap::find(ctx)?;
         // The environment is set on bubblewrap itself, which hands it on: nothing of the host's is in it.
         let mut command = start(&program);
-        command.env_clear().envs(ENV).envs(&self.env);
-        command.args(self.arguments().with_context(|| format!("making a sandbox of {}", self.root.display()))?);
-        command.args(["/bin/sh", "-c", "umask 022; exec \"$@\"", "sh"]).args(argv);
+        let disguise = ctx.store.disguise();
+        command.env_clear().envs(ENV).envs(disguise.env()).envs(&self.env);
+        command.args(
+            self.arguments(disguise, ctx.store.root())
+                .with_context(|| format!("making a sandbox of {}", self.root.display()))?,
+        );
+        let (.., umask) = disguise.identity();
+        command.args(["/bin/sh", "-c", &format!("umask {umask}; exec \"$@\""), "sh"]).args(argv);
         if !self.interactive {
             command.stdin(Stdio::null());
         }
         Ok(command)
     }
 
-    fn arguments(&self) -> Result<Vec<OsString>> {
-        let mut arguments = isolation(if self.administrator { "0" } else { UID });
+    fn arguments(&self, disguise: &Disguise, store: &Path) -> Result<Vec<OsString>> {
+        let (uid, host, _) = disguise.identity();
+        let mut arguments = isolation(if self.administrator { "0" } else { uid }, host);
         let bind = if self.open_root { "--bind" } else { "--ro-bind" };
         if !self.interactive {
             // Without a session of its own a step could type into the user's terminal (TIOCSTI). As the first process of
@@ -84,6 +98,9 @@ impl Sandbox {
         };
         let mut entries = fs::read_dir(&self.root)?.collect::<std::io::Result<Vec<_>>>()?;
         entries.sort_by_key(|entry| entry.file_name());
+        if disguise.layout {
+            entries.reverse();
+        }
         for entry in entries {
             let name = entry.file_name();
             let Some(name) = name.to_str().filter(|name| !OWN.contains(name)) else { continue };
@@ -100,19 +117,21 @@ impl Sandbox {
                 if !inside.starts_with('/') {
                     bail!("the place `{inside}` inside is not absolute");
                 }
-                mount(&[&how, host, inside]);
+                mount(&[&how, host, &disguise.place(inside)]);
             }
         }
-        mount(&[&"--remount-ro", &"/in", &"--remount-ro", &"/", &"--chdir", &self.cwd]);
+        arguments.extend(disguise.arguments(store));
+        let cwd = disguise.place(&self.cwd);
+        arguments.extend(["--remount-ro", "/in", "--remount-ro", "/", "--chdir", &cwd].map(OsString::from));
         Ok(arguments)
     }
 }
 
 /// What separates the inside from the outside, whatever is mounted.
-fn isolation(uid: &str) -> Vec<OsString> {
+fn isolation(uid: &str, host: &str) -> Vec<OsString> {
     // `--unshare-all` alone would only try to get a user namespace, and go on without one.
     let words = ["--unshare-user", "--unshare-all", "--die-with-parent", "--uid", uid, "--gid", uid];
-    words.into_iter().chain(["--hostname", "builder"]).map(OsString::from).collect()
+    words.into_iter().chain(["--hostname", host]).map(OsString::from).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the sandbox that everything else has to go through")]

@@ -35,6 +35,7 @@ pub use usage::{Usage, UsageRow};
 use crate::digest::{Hash, Key, hash_reader};
 use crate::fault::Fault;
 use crate::report::{Report, Style};
+use crate::sandbox::disguise::{self, Disguise};
 use crate::tree::{Manifest, Seal};
 use anyhow::{Context as _, Result};
 use fs_err as fs;
@@ -47,6 +48,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What the file `version` holds; raised when an older program would misread the store.
 const VERSION: &str = "xenwright store 1\n";
 
+/// The same of a store whose steps see another world. Any other program refuses it.
+const DISGUISED: &str = "xenwright store 1, disguised\n";
+
+const DISGUISE: &str = "disguise.json";
+
 const ELSEWHERE: &str = "name another folder with --store DIR or XENWRIGHT_STORE";
 
 /// How the name of a file begins that has not got its name yet.
@@ -57,6 +63,7 @@ const FOLDERS: [&str; 9] = ["blob", "partial", "tree", "work", "failed", "log", 
 pub struct Store {
     root: PathBuf,
     report: Report,
+    disguise: Disguise,
     /// Holds the share in `lock/users` for as long as the store is open.
     users: fs::File,
 }
@@ -122,7 +129,7 @@ impl Store {
         })?;
         // Absolute, because the sandbox's command is given paths below it; resolved, because a mount does not follow links.
         let root = fs::canonicalize(root)?;
-        check_version(&root)?;
+        let disguise = check_version(&root)?;
         for folder in FOLDERS {
             match fs::create_dir(root.join(folder)) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
@@ -132,7 +139,7 @@ impl Store {
         let users =
             fs::OpenOptions::new().create(true).truncate(false).write(true).open(root.join("lock").join("users"))?;
         lock::shared(&users)?;
-        let store = Store { root, report: Report::new(Style::Silent), users };
+        let store = Store { root, report: Report::new(Style::Silent), disguise, users };
         store.sweep()?;
         Ok(store)
     }
@@ -141,6 +148,27 @@ impl Store {
     pub fn with_report(mut self, report: &Report) -> Store {
         self.report = report.clone();
         self
+    }
+
+    /// Makes a store at `root`, which must not be there, whose steps see another world. Only such a store can: a result that
+    /// was made in a disguise has the key of one that was not. `library` is given to every process when the disguise preloads one.
+    pub fn disguised(root: &Path, disguise: &Disguise, library: Option<&Path>) -> Result<Store> {
+        fs::create_dir_all(root.parent().unwrap_or(Path::new("/")))?;
+        fs::create_dir(root)?;
+        publish(&root.join("version"), DISGUISED.as_bytes())?;
+        fs::write(root.join(DISGUISE), serde_json::to_string(disguise)?)?;
+        for (name, _, text) in disguise::ACCOUNTS {
+            fs::write(root.join(name), text)?;
+        }
+        if let Some(library) = library {
+            fs::copy(library, root.join(disguise::LIBRARY))?;
+        }
+        Store::open(root)
+    }
+
+    /// What the steps of this store see in place of the usual world; nothing, in every store but those of `repro`.
+    pub fn disguise(&self) -> &Disguise {
+        &self.disguise
     }
 
     pub fn root(&self) -> &Path {
@@ -337,18 +365,22 @@ impl Store {
 }
 
 /// A folder that is not empty and not a store stays untouched: `gc` would remove what it finds in it.
-fn check_version(root: &Path) -> Result<()> {
+fn check_version(root: &Path) -> Result<Disguise> {
     let path = root.join("version");
     let refuse = |what: String| Fault::usage(what).cure(ELSEWHERE).into();
     match fs::read_to_string(&path) {
-        Ok(text) if text == VERSION => Ok(()),
+        Ok(text) if text == VERSION => Ok(Disguise::default()),
+        Ok(text) if text == DISGUISED => {
+            let path = root.join(DISGUISE);
+            serde_json::from_slice(&fs::read(&path)?).map_err(|error| damaged(format!("{}: {error}", path.display())))
+        }
         Ok(text) => Err(refuse(format!(
             "it was made by another version: expected `{}`, found `{}`",
             VERSION.trim(),
             text.trim()
         ))),
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
-        Err(_) if is_fresh(root)? => publish(&path, VERSION.as_bytes()),
+        Err(_) if is_fresh(root)? => publish(&path, VERSION.as_bytes()).map(|()| Disguise::default()),
         Err(_) => Err(refuse("the folder is not empty and is not a store".to_owned())),
     }
 }

@@ -74,7 +74,7 @@ impl Job<'_> {
         let filter = Filter::new(&step.paths)?;
         tree::copy_filtered(source, &folder.join("build"), |path| filter.keeps(path), Times::At(self.epoch()))
             .with_context(|| format!("preparing the folder of step {name}"))?;
-        fs::write(folder.join("script"), script)?;
+        fs::write(folder.join("script"), self.ctx.store.disguise().script(script))?;
         if let Some(kconfig) = &step.kconfig {
             fs::write(folder.join("kconfig"), kconfig::fragment(&kconfig.options))?;
         }

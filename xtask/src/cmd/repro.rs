@@ -12,14 +12,16 @@ use crate::job::Job;
 use crate::report::Report;
 use crate::repro::causes::Clue;
 use crate::repro::report::Proof;
-use crate::repro::variation::{self, World};
+use crate::repro::variation::{self, Possible, Varied, World};
 use crate::repro::{Comparison, compare};
+use crate::sandbox::disguise::{self, Disguise};
 use crate::store::{Store, remove};
 use crate::{rootfs, sandbox, sources, tree};
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 use rustix::fs::Mode;
 use rustix::process::{geteuid, umask};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -38,7 +40,7 @@ pub fn run(args: &cli::Repro, report: &Report) -> Result<()> {
     let job = Job::new(&user.root, &args.recipe.wanted)?;
     let stem = job.recipe.stem();
     let proof = match &args.against {
-        None => twice(&user, &job)?,
+        None => twice(&user, &job, args.inside)?,
         Some(theirs) => against(&user, &job, theirs, args)?,
     };
     if let Some(file) = &args.html {
@@ -53,35 +55,23 @@ pub fn run(args: &cli::Repro, report: &Report) -> Result<()> {
     Err(Fault::failed(format!("{stem} is not the same on both sides: {}", names.join(", "))).into())
 }
 
-fn twice(user: &Context, job: &Job) -> Result<Proof> {
+fn twice(user: &Context, job: &Job, inside: bool) -> Result<Proof> {
     bring(user, job)?;
     let folder = fresh(user, job)?;
-    let (guise, why_not) = match guise(user)? {
-        Ok(words) => (Some(words), None),
-        Err(reason) => (None, Some(reason)),
-    };
-    let first = World::first(&folder, &user.root, user.jobs);
-    let second = World::second(&folder, user.jobs, guise);
-    for name in CHECKOUT.iter().filter(|name| user.root.join(name).exists()) {
-        tree::copy(&user.root.join(name), &second.checkout.join(name))?;
-    }
+    let possible = possible(user, job, &folder, inside)?;
+    let first = World::first(&folder, &user.root, user.jobs, &possible);
+    let second = World::second(&folder, user.jobs, &possible);
     build_in(user, job, &first, "first")?;
     build_in(user, job, &second, "second")?;
-
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let varied = variation::varied(&first, &second, &host, geteuid().as_raw());
+    let varied = varied(&first, &second);
     let comparison = compared(user, &first.out, &second.out, &variation::clues(&varied))?;
-    Ok(Proof {
-        recipe: job.recipe.stem(),
-        sides: "2 builds".to_owned(),
-        varied,
-        fixed: variation::fixed(why_not.as_deref()),
-        comparison,
-    })
+    let (sides, fixed) = ("2 builds".to_owned(), variation::fixed(&possible));
+    Ok(Proof { recipe: job.recipe.stem(), sides, inside, varied, fixed, comparison })
 }
 
 /// One fresh build, or the artifacts that are in `--out`, beside somebody else's.
 fn against(user: &Context, job: &Job, theirs: &Path, args: &cli::Repro) -> Result<Proof> {
+    let (mut varied_here, mut fixed) = (Vec::new(), Vec::new());
     let ours = if args.built {
         let out = build::out(&user.root, args.out.as_deref(), &job.recipe.stem())?;
         if !out.is_dir() {
@@ -91,13 +81,25 @@ fn against(user: &Context, job: &Job, theirs: &Path, args: &cli::Repro) -> Resul
         out
     } else {
         bring(user, job)?;
-        let world = World::first(&fresh(user, job)?, &user.root, user.jobs);
+        let folder = fresh(user, job)?;
+        let possible = possible(user, job, &folder, args.inside)?;
+        // Theirs was likely made in the usual one.
+        let world = World::second(&folder, user.jobs, &possible);
         build_in(user, job, &world, "fresh")?;
+        let usual = World::first(&folder, &user.root, user.jobs, &possible);
+        let here = |varied: Varied| Varied { first: varied.second, second: "not known".to_owned(), ..varied };
+        varied_here = varied(&usual, &world).into_iter().map(here).collect();
+        fixed = variation::fixed(&possible);
         world.out
     };
     let comparison = compared(user, &ours, theirs, &[])?;
     let sides = format!("1 build and {}", theirs.display());
-    Ok(Proof { recipe: job.recipe.stem(), sides, varied: Vec::new(), fixed: Vec::new(), comparison })
+    Ok(Proof { recipe: job.recipe.stem(), sides, inside: args.inside, varied: varied_here, fixed, comparison })
+}
+
+fn varied(first: &World, second: &World) -> Vec<Varied> {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    variation::varied(first, second, &host, geteuid().as_raw())
 }
 
 fn compared(ctx: &Context, first: &Path, second: &Path, clues: &[Clue]) -> Result<Comparison> {
@@ -125,7 +127,17 @@ fn fresh(user: &Context, job: &Job) -> Result<PathBuf> {
 /// Builds in a world, whose store goes away afterwards: it takes gigabytes.
 fn build_in(user: &Context, job: &Job, world: &World, name: &str) -> Result<()> {
     fs::create_dir_all(&world.home)?;
-    user.store.share_downloads(&Store::open(&world.store)?)?;
+    if world.checkout != user.root {
+        for name in CHECKOUT.iter().filter(|name| user.root.join(name).exists()) {
+            tree::copy(&user.root.join(name), &world.checkout.join(name))?;
+        }
+    }
+    let store = match world.disguise == Disguise::default() {
+        true => Store::open(&world.store)?,
+        false => Store::disguised(&world.store, &world.disguise, world.library.as_deref())?,
+    };
+    user.store.share_downloads(&store)?;
+    drop(store);
     let task = user.report.begin(&format!("{name} build of"), &job.recipe.stem(), None);
     let output = start(&words(job, world)?, world)?;
     interrupt::check()?;
@@ -157,12 +169,47 @@ fn start(words: &[OsString], world: &World) -> Result<Output> {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).current_dir(&world.checkout).stdin(Stdio::null());
     command.env("HOME", &world.home).env("XDG_CACHE_HOME", world.home.join("cache")).envs(world.variables());
+    if let Some(library) = world.library.as_ref().filter(|_| world.builder) {
+        command.env("LD_PRELOAD", library);
+    }
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A child has its parent's mask; nothing else of this process writes meanwhile.
-    let ours = umask(Mode::from_raw_mode(world.umask));
+    // A child has its parent's mask and processors; nothing else of this process writes meanwhile.
+    let (ours, all) = (umask(Mode::from_raw_mode(world.umask)), sched_getaffinity(None)?);
+    sched_setaffinity(None, &set_of(&world.processors))?;
     let child = command.spawn();
     umask(ours);
+    sched_setaffinity(None, &all)?;
     child.and_then(|child| child.wait_with_output()).with_context(|| format!("running {}", words[0].display()))
+}
+
+fn set_of(processors: &[usize]) -> CpuSet {
+    let mut set = CpuSet::new();
+    processors.iter().for_each(|number| set.set(*number));
+    set
+}
+
+/// What the second world may differ in on this machine, with this recipe's toolchain.
+fn possible(user: &Context, job: &Job, folder: &Path, inside: bool) -> Result<Possible> {
+    let root = rootfs::obtain(user, &job.toolchain)?;
+    let work = folder.join("library");
+    fs::create_dir_all(&work)?;
+    let library = disguise::compile(user, &root.path, &work)?;
+    let builder = library.as_ref().map_or(Ok(Ok(())), |library| takes(library))?;
+    let allowed = sched_getaffinity(None)?;
+    let processors = (0..CpuSet::MAX_CPU).filter(|number| allowed.is_set(*number)).collect();
+    Ok(Possible { guise: guise(user)?, processors, library, builder, inside })
+}
+
+/// Whether this program can be given the library: the loader lists what it would load (ld.so(8)). A program without one starts
+/// and says that it lacks a verb.
+#[expect(clippy::disallowed_methods, reason = "the program is started again, to be looked at")]
+fn takes(library: &Path) -> Result<Result<(), String>> {
+    let program = std::env::current_exe().context("finding this program")?;
+    let mut command = Command::new(program);
+    command.env("LD_TRACE_LOADED_OBJECTS", "1").env("LD_PRELOAD", library).stdin(Stdio::null());
+    let listed = String::from_utf8_lossy(&command.output()?.stdout).into_owned();
+    let taken = library.to_str().is_some_and(|library| listed.contains(library));
+    Ok(if taken { Ok(()) } else { Err("this program's loader takes no such library".to_owned()) })
 }
 
 /// How to start a program under another host name and user, or why that cannot be done: a sandbox must still be possible inside.

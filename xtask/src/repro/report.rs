@@ -14,6 +14,8 @@ pub struct Proof {
     pub recipe: String,
     /// What the two sides are: `2 builds`, or a build and whose.
     pub sides: String,
+    /// The sandbox's own layout was varied too.
+    pub inside: bool,
     pub varied: Vec<Varied>,
     pub fixed: Vec<Fixed>,
     pub comparison: Comparison,
@@ -55,6 +57,7 @@ impl Proof {
             "recipe": self.recipe,
             "identical": self.comparison.identical(),
             "sides": self.sides,
+            "inside": self.inside,
             "varied": self.varied,
             "not-varied": self.fixed,
             "artifacts": self.comparison.artifacts,

@@ -3,6 +3,7 @@
 //! Says what is to be varied; the folders are made and the builds are run by `cmd::repro`.
 
 use super::causes::Clue;
+use crate::sandbox::disguise::{self, Disguise};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,28 @@ pub struct World {
     pub environment: Vec<&'static str>,
     /// Another host name and user, where the machine allows it: the command that the build is started through.
     pub guise: Option<Vec<OsString>>,
+    /// The processors that it may run on, by number.
+    pub processors: Vec<usize>,
+    /// What the steps see instead of the usual world, and what they are given to see it.
+    pub disguise: Disguise,
+    pub library: Option<PathBuf>,
+    /// The builder itself is given the library too.
+    pub builder: bool,
+}
+
+/// What the second world may differ in here, or why it may not.
+#[derive(Clone, Debug)]
+pub struct Possible {
+    /// The command that gives another host name and user.
+    pub guise: Result<Vec<OsString>, String>,
+    /// The processors of this machine that may be used, by number.
+    pub processors: Vec<usize>,
+    /// What makes another clock and another order of directories, for the steps.
+    pub library: Result<PathBuf, String>,
+    /// The same for the builder.
+    pub builder: Result<(), String>,
+    /// The sandbox's own layout is varied.
+    pub inside: bool,
 }
 
 /// A circumstance that was different.
@@ -62,7 +85,7 @@ pub const UID: &str = "4321";
 
 impl World {
     /// The user's checkout, everything else below `folder`.
-    pub fn first(folder: &Path, checkout: &Path, jobs: usize) -> World {
+    pub fn first(folder: &Path, checkout: &Path, jobs: usize, possible: &Possible) -> World {
         World {
             checkout: checkout.to_owned(),
             store: folder.join("first-store"),
@@ -73,11 +96,16 @@ impl World {
             ccache: true,
             environment: ENVIRONMENT.iter().map(|(_, _, first, _)| *first).collect(),
             guise: None,
+            processors: possible.processors.clone(),
+            disguise: Disguise::default(),
+            library: None,
+            builder: false,
         }
     }
 
     /// Everything below `folder`, at paths of other lengths. One job more: fewer would take as much longer.
-    pub fn second(folder: &Path, jobs: usize, guise: Option<Vec<OsString>>) -> World {
+    pub fn second(folder: &Path, jobs: usize, possible: &Possible) -> World {
+        let library = possible.library.clone().ok();
         let elsewhere = folder.join("another-place-with-a-longer-path");
         World {
             checkout: elsewhere.join("second-checkout"),
@@ -88,7 +116,15 @@ impl World {
             jobs: jobs + 1,
             ccache: false,
             environment: ENVIRONMENT.iter().map(|(_, _, _, second)| *second).collect(),
-            guise,
+            guise: possible.guise.clone().ok(),
+            // All but one: the fewer there are, the longer it takes.
+            processors: match &possible.processors[..] {
+                [_, others @ ..] if !others.is_empty() => others.to_vec(),
+                all => all.to_vec(),
+            },
+            disguise: Disguise { preload: library.is_some(), layout: possible.inside },
+            builder: library.is_some() && possible.builder.is_ok(),
+            library,
         }
     }
 
@@ -114,27 +150,57 @@ pub fn varied(first: &World, second: &World, host: &str, uid: u32) -> Vec<Varied
         all.push(("host name", host.to_owned(), HOST.to_owned()));
         all.push(("user id", uid.to_string(), UID.to_owned()));
     }
+    if first.processors != second.processors {
+        all.push(("processor affinity", numbers(&first.processors), numbers(&second.processors)));
+    }
+    let ahead = format!("{} days ahead", disguise::AHEAD / 86400);
+    let (kernel, backwards) = ("as the file system gives it".to_owned(), "backwards".to_owned());
+    if second.disguise.preload {
+        all.push(("wall clock of the steps", "the machine's".to_owned(), ahead.clone()));
+        all.push(("order of directories in the steps", kernel.clone(), backwards.clone()));
+    }
+    if second.builder {
+        all.push(("wall clock of the builder", "the machine's".to_owned(), ahead));
+        all.push(("order of directories in the builder", kernel, backwards));
+    }
+    if second.disguise.layout {
+        all.extend(disguise::LAYOUT.map(|(what, usual, other)| (what, usual.to_owned(), other.to_owned())));
+    }
     for ((what, name, ..), (one, other)) in ENVIRONMENT.iter().zip(first.environment.iter().zip(&second.environment)) {
         all.push((what, format!("{name}={one}"), format!("{name}={other}")));
     }
     all.into_iter().map(|(what, first, second)| Varied { what, first, second }).collect()
 }
 
-/// What is the same in both worlds; `no_guise` says why the second has no host name and user of its own.
-pub fn fixed(no_guise: Option<&str>) -> Vec<Fixed> {
-    let mut fixed = vec![
-        Fixed { what: "wall clock", reason: "both builds ask the machine's clock, minutes apart".to_owned() },
-        Fixed { what: "processor affinity", reason: "fewer processors would make the second build slower".to_owned() },
-        Fixed { what: "directory order", reason: "it is the file system's, and both builds are on one".to_owned() },
-        Fixed {
-            what: "kernel and processor",
-            reason: "there is one machine; --against compares with another's".to_owned(),
-        },
-    ];
-    if let Some(reason) = no_guise {
+fn numbers(processors: &[usize]) -> String {
+    let numbers: Vec<String> = processors.iter().map(usize::to_string).collect();
+    numbers.join(" ")
+}
+
+/// What is the same in both worlds, and why.
+pub fn fixed(possible: &Possible) -> Vec<Fixed> {
+    let mut fixed = Vec::new();
+    let mut same = |what, reason: &str| fixed.push(Fixed { what, reason: reason.to_owned() });
+    if let Err(reason) = &possible.guise {
         let reason = format!("no namespace for it: {reason}");
-        fixed.extend(["host name", "user id"].map(|what| Fixed { what, reason: reason.clone() }));
+        same("host name", &reason);
+        same("user id", &reason);
     }
+    if possible.processors.len() < 2 {
+        same("processor affinity", "there is one processor");
+    }
+    if let Err(reason) = &possible.library {
+        same("wall clock of the steps", reason);
+        same("order of directories in the steps", reason);
+    }
+    if let Some(reason) = possible.library.as_ref().err().or(possible.builder.as_ref().err()) {
+        same("wall clock of the builder", reason);
+        same("order of directories in the builder", reason);
+    }
+    if !possible.inside {
+        same("path, user, host name, locale… inside", "the sandbox shows every step the same; --inside varies them");
+    }
+    same("kernel and processor", "there is one machine; --against compares with another's");
     fixed
 }
 
@@ -151,18 +217,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_circumstance_is_called_varied_that_is_not() {
+    fn a_circumstance_is_varied_or_there_is_a_reason() {
         let folder = Path::new("/f");
-        let first = World::first(folder, Path::new("/c"), 2);
-        for guise in [None, Some(vec!["bwrap".into()])] {
-            let guised = guise.is_some();
-            let varied = varied(&first, &World::second(folder, 2, guise), "host", 0);
+        let all = [
+            "host name",
+            "user id",
+            "processor affinity",
+            "wall clock of the steps",
+            "order of directories in the steps",
+            "wall clock of the builder",
+            "order of directories in the builder",
+        ];
+        let no = || "it is forbidden".to_owned();
+        for can in [true, false] {
+            let possible = Possible {
+                guise: can.then(|| vec!["bwrap".into()]).ok_or_else(no),
+                processors: if can { vec![0, 1] } else { vec![0] },
+                library: can.then(|| "/f/disguise.so".into()).ok_or_else(no),
+                builder: Ok(()),
+                inside: can,
+            };
+            let (first, second) =
+                (World::first(folder, Path::new("/c"), 2, &possible), World::second(folder, 2, &possible));
+            let varied = varied(&first, &second, "host", 0);
             assert!(varied.iter().all(|circumstance| circumstance.first != circumstance.second), "{varied:?}");
-            let fixed = fixed((!guised).then_some("it is forbidden"));
-            for what in ["host name", "user id"] {
-                assert_eq!(varied.iter().any(|circumstance| circumstance.what == what), guised);
-                assert_eq!(fixed.iter().any(|circumstance| circumstance.what == what), !guised);
+            let fixed = fixed(&possible);
+            for what in all {
+                assert_eq!(varied.iter().any(|circumstance| circumstance.what == what), can, "{what}");
+                assert_eq!(fixed.iter().any(|circumstance| circumstance.what == what), !can, "{what}");
             }
+            assert_eq!(varied.iter().any(|circumstance| circumstance.what == "build path inside"), can);
         }
     }
 

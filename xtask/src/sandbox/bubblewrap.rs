@@ -1,6 +1,6 @@
 //! Finds a bubblewrap that works, or says why none can.
 
-use super::{UID, isolation, start};
+use super::{HOST, UID, isolation, start};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::rootfs;
@@ -85,7 +85,7 @@ fn unpacked(root: &Path) -> Result<Vec<OsString>> {
 /// Makes a sandbox of the host's own root and runs bubblewrap itself in it; the error is what it said.
 fn attempt(program: &[OsString]) -> Result<(), String> {
     let output = start(program)
-        .args(isolation(UID))
+        .args(isolation(UID, HOST))
         .args(["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--"])
         .args(program)
         .arg("--version")
