@@ -1,6 +1,8 @@
 //! Two folders of artifacts that differ in one thing, and how that is explained: `repro/<case>.txt`. Then `repro` itself, as a user
 //! runs it, over a project that is reproducible and one that is not.
 
+mod formats;
+
 use crate::pipeline::Fixture;
 use crate::support::compile::{Shape, compile};
 use crate::support::{expect, root, scratch};
@@ -60,7 +62,7 @@ fn compare(name: &str, first: &[u8], second: &[u8]) -> Comparison {
         fs_err::write(folder.path().join(side).join(name), bytes).unwrap();
     }
     let clue = Clue { what: "path of the store", first: "/first/store".into(), second: "/second/store".into() };
-    compare::folders(&folder.path().join("a"), &folder.path().join("b"), &[clue]).unwrap()
+    compare::folders(&folder.path().join("a"), &folder.path().join("b"), &[clue], &|_, _, _| Ok(())).unwrap()
 }
 
 #[track_caller]
@@ -148,6 +150,12 @@ fn an_elf_file_is_followed_to_its_section() {
 }
 
 #[test]
+fn what_can_be_read_is_shown_as_it_is() {
+    let comparison = compare("log", b"say \"no\" to 'a\\b'\tand\n", b"say \"on\" to 'a\\b'\tand\n");
+    assert_eq!(comparison.differences[0].first, "say \"no\" to 'a\\b'\\tand");
+}
+
+#[test]
 fn a_page_stands_alone_and_quotes_what_it_shows() {
     let comparison = compare("log", b"<script>one</script>\n", b"<script>two</script>\n");
     let proof = Proof {
@@ -205,6 +213,8 @@ fn a_reproducible_project_is_proved_to_be() {
     let theirs = "target/repro/tiny-1.0.0/second/dist";
     let answer = fixture.well(&format!("xtask repro tiny --against {theirs} --built --out {first}"));
     assert!(answer.stdout.ends_with("7 artifacts, 4 files inside: identical\n"), "{}", answer.stdout);
+    let answer = fixture.run(&format!("xtask repro tiny --against {theirs}"));
+    assert!(answer.code == 2 && answer.stderr.contains("move it elsewhere"), "{}", answer.text(""));
     fs_err::write(fixture.checkout().join(theirs).join("more"), "x").unwrap();
     let answer = fixture.run(&format!("xtask repro tiny --against {theirs} --built --out {first}"));
     assert_eq!(answer.code, 1);

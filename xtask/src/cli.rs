@@ -162,6 +162,9 @@ pub struct Repro {
     /// Write a report for a browser
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Open what differs in a diffoscope, from a locked toolchain; its report goes before the result, or into a file
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub diffoscope: Option<Option<PathBuf>>,
     #[command(flatten)]
     pub common: Common,
     /// How many jobs run at once in the first build; the second has one more [default: the number of cores]

@@ -5,9 +5,11 @@
 
 pub mod causes;
 pub mod compare;
+mod cpio;
 mod explain;
 mod members;
 pub mod report;
+mod rpm;
 pub mod variation;
 
 use serde::Serialize;
@@ -23,7 +25,7 @@ pub struct Comparison {
 #[derive(Debug, Serialize)]
 pub struct Artifact {
     pub name: String,
-    /// Members of an archive that are not folders.
+    /// Members of an archive that are not folders; of a package, those of the archives that it is made of.
     pub files: usize,
     pub identical: bool,
 }

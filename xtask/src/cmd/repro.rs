@@ -3,6 +3,8 @@
 //! Each build is a run of this very program with another world around it. Everything lies below `target/repro`, where the
 //! artifacts of both builds stay.
 
+pub mod diffoscope;
+
 use super::build;
 use crate::cli;
 use crate::context::Context;
@@ -12,12 +14,13 @@ use crate::job::Job;
 use crate::report::Report;
 use crate::repro::causes::Clue;
 use crate::repro::report::Proof;
-use crate::repro::variation::{self, Possible, Varied, World};
+use crate::repro::variation::{self, Fixed, Possible, Varied, World};
 use crate::repro::{Comparison, compare};
 use crate::sandbox::disguise::{self, Disguise};
 use crate::store::{Store, remove};
 use crate::{rootfs, sandbox, sources, tree};
 use anyhow::{Context as _, Result};
+use diffoscope::Pairs;
 use fs_err as fs;
 use rustix::fs::Mode;
 use rustix::process::{geteuid, umask};
@@ -39,14 +42,33 @@ pub fn run(args: &cli::Repro, report: &Report) -> Result<()> {
     let user = Context::open(report, &args.common.place, &args.common.net, &work)?;
     let job = Job::new(&user.root, &args.recipe.wanted)?;
     let stem = job.recipe.stem();
-    let proof = match &args.against {
+    let sides = match &args.against {
         None => twice(&user, &job, args.inside)?,
         Some(theirs) => against(&user, &job, theirs, args)?,
     };
+    let pairs = match &args.diffoscope {
+        None => None,
+        Some(_) => Some(Pairs::new(sides.folder.join("pairs"))?),
+    };
+    let comparison = sides.compare(&user, pairs.as_ref())?;
+    let (first, second) = (&sides.first, &sides.second);
+    let proof = sides.proof(stem.clone(), args.inside, comparison);
     if let Some(file) = &args.html {
         fs::write(file, proof.html())?;
     }
-    report.result(&proof.text(), proof.json());
+    let (mut text, mut json) = (proof.text(), proof.json());
+    if let (Some(pairs), Some(file), false) = (&pairs, &args.diffoscope, proof.comparison.identical()) {
+        pairs.complete(&proof.comparison, [first, second])?;
+        let said = pairs.open(&user)?;
+        match file {
+            Some(file) => fs::write(file, said)?,
+            None => {
+                text = format!("{said}\n{text}");
+                json["diffoscope"] = said.into();
+            }
+        }
+    }
+    report.result(&text, json);
     if proof.comparison.identical() {
         return Ok(());
     }
@@ -55,7 +77,37 @@ pub fn run(args: &cli::Repro, report: &Report) -> Result<()> {
     Err(Fault::failed(format!("{stem} is not the same on both sides: {}", names.join(", "))).into())
 }
 
-fn twice(user: &Context, job: &Job, inside: bool) -> Result<Proof> {
+/// Two folders of artifacts that are there, and what is known of how they came to be.
+struct Sides {
+    /// Where the run keeps what it makes.
+    folder: PathBuf,
+    first: PathBuf,
+    second: PathBuf,
+    words: String,
+    varied: Vec<Varied>,
+    fixed: Vec<Fixed>,
+    clues: Vec<Clue>,
+}
+
+impl Sides {
+    fn compare(&self, ctx: &Context, pairs: Option<&Pairs>) -> Result<Comparison> {
+        let task = ctx.report.begin("compare", &self.first.display().to_string(), None);
+        let open = |place: &[String], first: &[u8], second: &[u8]| match pairs {
+            Some(pairs) => pairs.add(place, first, second),
+            None => Ok(()),
+        };
+        let comparison = compare::folders(&self.first, &self.second, &self.clues, &open)?;
+        task.done("done");
+        Ok(comparison)
+    }
+
+    fn proof(&self, recipe: String, inside: bool, comparison: Comparison) -> Proof {
+        let (varied, fixed) = (self.varied.clone(), self.fixed.clone());
+        Proof { recipe, sides: self.words.clone(), inside, varied, fixed, comparison }
+    }
+}
+
+fn twice(user: &Context, job: &Job, inside: bool) -> Result<Sides> {
     bring(user, job)?;
     let folder = fresh(user, job)?;
     let possible = possible(user, job, &folder, inside)?;
@@ -64,49 +116,56 @@ fn twice(user: &Context, job: &Job, inside: bool) -> Result<Proof> {
     build_in(user, job, &first, "first")?;
     build_in(user, job, &second, "second")?;
     let varied = varied(&first, &second);
-    let comparison = compared(user, &first.out, &second.out, &variation::clues(&varied))?;
-    let (sides, fixed) = ("2 builds".to_owned(), variation::fixed(&possible));
-    Ok(Proof { recipe: job.recipe.stem(), sides, inside, varied, fixed, comparison })
+    let (clues, fixed) = (variation::clues(&varied), variation::fixed(&possible));
+    Ok(Sides { folder, first: first.out, second: second.out, words: "2 builds".to_owned(), varied, fixed, clues })
 }
 
 /// One fresh build, or the artifacts that are in `--out`, beside somebody else's.
-fn against(user: &Context, job: &Job, theirs: &Path, args: &cli::Repro) -> Result<Proof> {
-    let (mut varied_here, mut fixed) = (Vec::new(), Vec::new());
-    let ours = if args.built {
-        let out = build::out(&user.root, args.out.as_deref(), &job.recipe.stem())?;
-        if !out.is_dir() {
-            let cure = "leave out --built, or name the artifacts' folder with --out";
-            return Err(Fault::usage(format!("--built: nothing was built into {}", out.display())).cure(cure).into());
-        }
-        out
-    } else {
-        bring(user, job)?;
-        let folder = fresh(user, job)?;
-        let possible = possible(user, job, &folder, args.inside)?;
-        // Theirs was likely made in the usual one.
-        let world = World::second(&folder, user.jobs, &possible);
-        build_in(user, job, &world, "fresh")?;
-        let usual = World::first(&folder, &user.root, user.jobs, &possible);
-        let here = |varied: Varied| Varied { first: varied.second, second: "not known".to_owned(), ..varied };
-        varied_here = varied(&usual, &world).into_iter().map(here).collect();
-        fixed = variation::fixed(&possible);
-        world.out
+fn against(user: &Context, job: &Job, theirs: &Path, args: &cli::Repro) -> Result<Sides> {
+    let mut sides = Sides {
+        folder: PathBuf::new(),
+        first: PathBuf::new(),
+        second: theirs.to_owned(),
+        words: format!("1 build and {}", theirs.display()),
+        varied: Vec::new(),
+        fixed: Vec::new(),
+        clues: Vec::new(),
     };
-    let comparison = compared(user, &ours, theirs, &[])?;
-    let sides = format!("1 build and {}", theirs.display());
-    Ok(Proof { recipe: job.recipe.stem(), sides, inside: args.inside, varied: varied_here, fixed, comparison })
+    if args.built {
+        sides.first = build::out(&user.root, args.out.as_deref(), &job.recipe.stem())?;
+        if !sides.first.is_dir() {
+            let cure = "leave out --built, or name the artifacts' folder with --out";
+            let what = format!("--built: nothing was built into {}", sides.first.display());
+            return Err(Fault::usage(what).cure(cure).into());
+        }
+        sides.folder = place(user, job);
+        // What an earlier run built may be what is compared.
+        remove(&sides.folder.join("pairs"))?;
+        return Ok(sides);
+    }
+    if fs::canonicalize(theirs)?.starts_with(place(user, job)) {
+        let what = format!("--against {}: the fresh build would take its place", theirs.display());
+        return Err(Fault::usage(what)
+            .cure("move it elsewhere first, or compare what stands there with --built")
+            .into());
+    }
+    bring(user, job)?;
+    sides.folder = fresh(user, job)?;
+    let possible = possible(user, job, &sides.folder, args.inside)?;
+    // Theirs was likely made in the usual one.
+    let world = World::second(&sides.folder, user.jobs, &possible);
+    build_in(user, job, &world, "fresh")?;
+    let usual = World::first(&sides.folder, &user.root, user.jobs, &possible);
+    let here = |varied: Varied| Varied { first: varied.second, second: "not known".to_owned(), ..varied };
+    sides.varied = varied(&usual, &world).into_iter().map(here).collect();
+    sides.fixed = variation::fixed(&possible);
+    sides.first = world.out;
+    Ok(sides)
 }
 
 fn varied(first: &World, second: &World) -> Vec<Varied> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     variation::varied(first, second, &host, geteuid().as_raw())
-}
-
-fn compared(ctx: &Context, first: &Path, second: &Path, clues: &[Clue]) -> Result<Comparison> {
-    let task = ctx.report.begin("compare", &first.display().to_string(), None);
-    let comparison = compare::folders(first, second, clues)?;
-    task.done("done");
-    Ok(comparison)
 }
 
 /// All that the builds need, so that neither has a use for the network.
@@ -118,10 +177,14 @@ fn bring(user: &Context, job: &Job) -> Result<()> {
 }
 
 fn fresh(user: &Context, job: &Job) -> Result<PathBuf> {
-    let folder = user.root.join("target").join("repro").join(job.recipe.stem());
+    let folder = place(user, job);
     remove(&folder)?;
     fs::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+fn place(user: &Context, job: &Job) -> PathBuf {
+    user.root.join("target").join("repro").join(job.recipe.stem())
 }
 
 /// Builds in a world, whose store goes away afterwards: it takes gigabytes.

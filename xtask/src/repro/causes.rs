@@ -15,8 +15,12 @@ pub struct Clue {
 /// How far around a difference a varied text is looked for.
 const AROUND: usize = 256;
 
-/// `d` is a digit, `_` a digit or a blank, `M` the English name of a month in three letters; the longest stand first.
-const DATES: [&[u8]; 10] = [
+/// `d` is a digit, `_` a digit or a blank, `M` the English name of a month in three letters, `W` that of a day; the longest
+/// stand first.
+const DATES: [&[u8]; 14] = [
+    b"W, _d M dddd dd:dd:dd",
+    b"W M _d dd:dd:dd dddd",
+    b"W M _d dd:dd:dd",
     b"dddd-dd-ddTdd:dd:dd",
     b"dddd-dd-dd dd:dd:dd",
     b"_d M dddd dd:dd:dd",
@@ -26,11 +30,14 @@ const DATES: [&[u8]; 10] = [
     b"M _d dddd",
     b"dddd-dd-dd",
     b"dddd/dd/dd",
+    b"dd/dd/dddd",
     b"dd:dd:dd",
 ];
 
 const MONTHS: [&[u8]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+
+const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
 
 /// Years whose Unix times are taken for times: 2000 to 2099.
 const TIMES: Range<u64> = 946_684_800..4_102_444_800;
@@ -75,7 +82,7 @@ fn varied(first: &[u8], second: &[u8], at: usize, clue: &Clue) -> Option<String>
 fn date(first: &[u8], second: &[u8], at: usize) -> Option<String> {
     let seconds = seconds(first, at);
     DATES.iter().find_map(|form| {
-        let size: usize = form.iter().map(|c| if *c == b'M' { 3 } else { 1 }).sum();
+        let size: usize = form.iter().map(|c| width(*c)).sum();
         let holds = |at: usize| {
             let mut starts = at.saturating_sub(size - 1)..=at;
             starts.find(|from| fits(form, first, *from) && fits(form, second, *from))
@@ -100,12 +107,12 @@ fn seconds(bytes: &[u8], at: usize) -> Option<usize> {
 fn fits(form: &[u8], bytes: &[u8], from: usize) -> bool {
     let mut rest = bytes.get(from..).unwrap_or_default();
     for c in form {
-        let size = if *c == b'M' { 3 } else { 1 };
-        let Some((head, tail)) = rest.split_at_checked(size) else { return false };
+        let Some((head, tail)) = rest.split_at_checked(width(*c)) else { return false };
         let good = match c {
             b'd' => head[0].is_ascii_digit(),
             b'_' => head[0].is_ascii_digit() || head[0] == b' ',
             b'M' => MONTHS.contains(&head),
+            b'W' => DAYS.contains(&head),
             c => head[0] == *c,
         };
         if !good {
@@ -114,6 +121,11 @@ fn fits(form: &[u8], bytes: &[u8], from: usize) -> bool {
         rest = tail;
     }
     true
+}
+
+/// Bytes that a letter of a form stands for.
+fn width(letter: u8) -> usize {
+    if matches!(letter, b'M' | b'W') { 3 } else { 1 }
 }
 
 fn unix_time_in_digits(first: &[u8], second: &[u8], at: usize) -> Option<String> {
@@ -129,7 +141,8 @@ fn unix_time_in_digits(first: &[u8], second: &[u8], at: usize) -> Option<String>
 fn digest(first: &[u8], second: &[u8], at: usize) -> Option<String> {
     let hex = |bytes| run(bytes, at, |b| matches!(b, b'0'..=b'9' | b'a'..=b'f')).map_or(0, |text| text.len());
     let size = hex(first);
-    (matches!(size, 40 | 64) && size == hex(second)).then(|| "a digest: follows from another difference".to_owned())
+    (matches!(size, 32 | 40 | 64) && size == hex(second))
+        .then(|| "a digest: follows from another difference".to_owned())
 }
 
 /// The longest run of such bytes that holds `at`.
@@ -155,12 +168,18 @@ mod tests {
         let dates = [
             ("built 2026-11-20T10:00:00Z", "built 2026-11-20T10:00:07Z", "2026-11-20T10:00:00 and 2026-11-20T10:00:07"),
             ("on 2026-11-20.", "on 2027-01-02.", "2026-11-20 and 2027-01-02"),
-            ("Fri Nov 20 10:00:00 2026", "Fri Nov 21 10:00:00 2026", "Nov 20 10:00:00 2026 and Nov 21 10:00:00 2026"),
+            (
+                "Fri Nov 20 10:00:00 2026",
+                "Fri Nov 21 10:00:00 2026",
+                "Fri Nov 20 10:00:00 2026 and Fri Nov 21 10:00:00 2026",
+            ),
             (
                 "Fri, 20 Nov 2026 10:00:00 +0000",
                 "Fri, 20 Nov 2026 10:01:00 +0000",
-                "20 Nov 2026 10:00:00 and 20 Nov 2026 10:01:00",
+                "Fri, 20 Nov 2026 10:00:00 and Fri, 20 Nov 2026 10:01:00",
             ),
+            ("Fri Nov 14 06:28:40 UTC", "Thu Nov 13 16:58:40 XEN", "Fri Nov 14 06:28:40 and Thu Nov 13 16:58:40"),
+            ("(11/14/2025)", "(11/13/2025)", "11/14/2025 and 11/13/2025"),
             ("10:00:00.123 UTC", "10:00:00.125 UTC", "10:00:00.123 and 10:00:00.125"),
             ("at 09:59:59", "at 10:00:00", "09:59:59 and 10:00:00"),
             ("t=1700000000;", "t=1700000009;", "Unix times 1700000000 and 1700000009"),

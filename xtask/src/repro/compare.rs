@@ -7,17 +7,23 @@ use super::members::{self, Form, Id, Listing, Member};
 use super::{Artifact, Comparison, Difference, explain};
 use crate::archive;
 use crate::interrupt;
+use crate::parallel;
 use crate::tree::{Kind, Manifest};
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// Unpacked bytes of one compressed stream that are looked at.
 const STREAM: u64 = 1 << 30;
 
-pub fn folders(first: &Path, second: &Path, clues: &[Clue]) -> Result<Comparison> {
+/// Called with the place and both contents of every pair that differs and is no archive.
+pub type Open<'a> = &'a (dyn Fn(&[String], &[u8], &[u8]) -> Result<()> + Sync);
+
+/// Compares two folders, several artifacts at once.
+pub fn folders(first: &Path, second: &Path, clues: &[Clue], open: Open) -> Result<Comparison> {
     let sides = [first, second].map(|folder| {
         let manifest = Manifest::of(folder).with_context(|| format!("reading {}", folder.display()))?;
         Ok(manifest.entries.into_iter().map(|entry| (entry.path, entry.kind)).collect::<BTreeMap<_, _>>())
@@ -25,19 +31,22 @@ pub fn folders(first: &Path, second: &Path, clues: &[Clue]) -> Result<Comparison
     let [first_side, second_side]: [Result<_>; 2] = sides;
     let (first_side, second_side) = (first_side?, second_side?);
     let names: BTreeSet<&String> = first_side.keys().chain(second_side.keys()).collect();
-    let mut comparison = Comparison::default();
-    for name in names {
+    let names: Vec<&String> = names.into_iter().collect();
+    let all: Mutex<BTreeMap<usize, (Artifact, Vec<Difference>)>> = Mutex::default();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    parallel::each(threads, names.len(), &|at| {
         interrupt::check()?;
-        let mut pair = Pair { place: vec![name.clone()], clues, found: &mut comparison.differences };
+        let name = names[at];
+        let mut found = Vec::new();
+        let mut pair = Pair { place: vec![name.clone()], clues, open, found: &mut found };
         let (files, identical) = match (first_side.get(name), second_side.get(name)) {
-            (Some(Kind::Directory { .. }), Some(Kind::Directory { .. })) => continue,
+            (Some(Kind::Directory { .. }), Some(Kind::Directory { .. })) => return Ok(()),
             (Some(Kind::File { sha256: one, .. }), Some(Kind::File { sha256: other, .. })) => {
                 let bytes = fs::read(first.join(name))?;
-                if one == other {
-                    (files(&bytes), true)
-                } else {
-                    (pair.bytes(&bytes, &fs::read(second.join(name))?)?, false)
+                if one != other {
+                    pair.bytes(&bytes, &fs::read(second.join(name))?)?;
                 }
+                (members::files(&bytes), one == other)
             }
             (one, other) if one == other => (0, true),
             (one, other) => {
@@ -45,10 +54,17 @@ pub fn folders(first: &Path, second: &Path, clues: &[Clue]) -> Result<Comparison
                 (0, false)
             }
         };
-        comparison.artifacts.push(Artifact { name: name.clone(), files, identical });
-    }
+        let artifact = Artifact { name: name.clone(), files, identical };
+        all.lock().unwrap_or_else(PoisonError::into_inner).insert(at, (artifact, found));
+        Ok(())
+    })?;
     // A listing that was cut short by the user looks like a damaged archive.
     interrupt::check()?;
+    let mut comparison = Comparison::default();
+    for (artifact, found) in all.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
+        comparison.artifacts.push(artifact);
+        comparison.differences.extend(found);
+    }
     Ok(comparison)
 }
 
@@ -61,24 +77,18 @@ fn described(kind: Option<&Kind>) -> String {
     }
 }
 
-fn files(bytes: &[u8]) -> usize {
-    match members::form(bytes) {
-        form @ (Form::Tar | Form::Ar) => members::list(bytes, form).files(),
-        _ => 0,
-    }
-}
-
 /// Two contents that differ, the place they stand at, and where differences go.
 pub(super) struct Pair<'a> {
     pub place: Vec<String>,
     pub clues: &'a [Clue],
+    open: Open<'a>,
     pub found: &'a mut Vec<Difference>,
 }
 
 impl Pair<'_> {
     pub fn inside(&mut self, place: &str) -> Pair<'_> {
         let place = self.place.iter().cloned().chain([place.to_owned()]).collect();
-        Pair { place, clues: self.clues, found: self.found }
+        Pair { place, clues: self.clues, open: self.open, found: self.found }
     }
 
     pub fn report(&mut self, what: &str, (first, second): (String, String)) -> &mut Difference {
@@ -93,17 +103,20 @@ impl Pair<'_> {
         self.found.last_mut().expect("just pushed")
     }
 
-    /// Reports at least one difference of two contents that differ; gives the number of files inside the first.
-    fn bytes(&mut self, first: &[u8], second: &[u8]) -> Result<usize> {
+    /// Reports at least one difference of two contents that differ.
+    fn bytes(&mut self, first: &[u8], second: &[u8]) -> Result<()> {
         let before = self.found.len();
         let forms = (members::form(first), members::form(second));
-        let mut files = 0;
+        let packed = forms.0 == forms.1 && (forms.0.is_archive() || forms.0 == Form::Compressed);
         match forms {
-            (Form::Tar, Form::Tar) | (Form::Ar, Form::Ar) => {
+            (form, other) if form == other && form.is_archive() => {
                 self.gzip_header(first, second);
-                let listings = (members::list(first, forms.0), members::list(second, forms.1));
-                files = listings.0.files();
-                self.archives((first, second), forms.0, &listings)?;
+                // Unpacking is what takes the time.
+                let (one, other) = std::thread::scope(|scope| {
+                    let other = scope.spawn(|| members::list(second, form));
+                    (members::list(first, form), other.join().expect("listing does not panic"))
+                });
+                self.archives((first, second), form, &(one, other))?;
             }
             (Form::Compressed, Form::Compressed) => {
                 self.gzip_header(first, second);
@@ -117,14 +130,18 @@ impl Pair<'_> {
             _ => explain::binary(self, first, second, "bytes"),
         }
         // Nothing inside differs, so the difference is in what lies around.
-        if self.found.len() == before {
+        let around = self.found.len() == before;
+        if around {
             explain::binary(self, first, second, "bytes");
-            if matches!(forms.0, Form::Tar | Form::Ar | Form::Compressed) && forms.0 == forms.1 {
+            if packed {
                 let cause = "packing: the content is the same, packed or padded in another way";
                 self.found[before].causes.insert(0, cause.to_owned());
             }
         }
-        Ok(files)
+        if around || !packed {
+            (self.open)(&self.place, first, second)?;
+        }
+        Ok(())
     }
 
     /// RFC 1952: bytes 4 to 8 are the time of the file that was packed.
@@ -168,7 +185,10 @@ impl Pair<'_> {
         if differing.is_empty() {
             return Ok(());
         }
-        let held = (members::contents(bytes.0, form, &differing)?, members::contents(bytes.1, form, &differing)?);
+        let held = std::thread::scope(|scope| -> Result<_> {
+            let other = scope.spawn(|| members::contents(bytes.1, form, &differing));
+            Ok((members::contents(bytes.0, form, &differing)?, other.join().expect("reading does not panic")?))
+        })?;
         for id in &differing {
             interrupt::check()?;
             self.inside(&id.0).bytes(&held.0[id], &held.1[id])?;

@@ -93,9 +93,14 @@ fn around(line: &[u8], at: usize) -> String {
     format!(
         "{}{}{}",
         if skipped > 0 { "…" } else { "" },
-        shown.escape_debug(),
+        visible(&shown),
         if text.chars().count() > skipped + 2 * CHARS { "…" } else { "" }
     )
+}
+
+/// Only what cannot be seen is written in another way.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 /// The first bytes that differ.
@@ -115,7 +120,12 @@ pub fn binary(pair: &mut Pair, first: &[u8], second: &[u8], what: &str) {
 }
 
 fn first_difference(first: &[u8], second: &[u8]) -> usize {
-    first.iter().zip(second).position(|(one, other)| one != other).unwrap_or(first.len().min(second.len()))
+    // Whole blocks first, which are compared many bytes at a time.
+    const BLOCK: usize = 4096;
+    let blocks = first.chunks(BLOCK).zip(second.chunks(BLOCK)).take_while(|(one, other)| one == other).count();
+    let from = (blocks * BLOCK).min(first.len()).min(second.len());
+    let rest = first[from..].iter().zip(&second[from..]).position(|(one, other)| one != other);
+    rest.map_or(first.len().min(second.len()), |at| from + at)
 }
 
 /// `6162 |ab|`, as a hex editor shows it.

@@ -1,7 +1,8 @@
-//! Reads archives: tar, compressed or not, and ar, each as its members in their order with what their headers say.
+//! Reads archives: tar and cpio, compressed or not, ar, and rpm; each as its members in their order with what their headers say.
 //!
 //! Nothing is unpacked to a disk. An archive that ends too early gives the members before its end.
 
+use super::{cpio, rpm};
 use crate::archive;
 use crate::digest::{Hash, Hasher};
 use crate::interrupt;
@@ -13,12 +14,20 @@ use std::io::{self, Read};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Tar,
+    Cpio,
     Ar,
-    /// One compressed stream that is no tar.
+    Rpm,
+    /// One compressed stream of something else.
     Compressed,
     Elf,
     Text,
     Binary,
+}
+
+impl Form {
+    pub fn is_archive(self) -> bool {
+        matches!(self, Form::Tar | Form::Cpio | Form::Ar | Form::Rpm)
+    }
 }
 
 /// Path, and how many members of the same path stand before it.
@@ -46,19 +55,13 @@ pub struct Listing {
     pub broken: Option<String>,
 }
 
-impl Listing {
-    /// Members that are not folders.
-    pub fn files(&self) -> usize {
-        self.members.values().filter(|member| member.kind != "folder").count()
-    }
-}
+/// The member of an .rpm that holds its files.
+const PAYLOAD: &str = "payload";
 
 pub fn form(bytes: &[u8]) -> Form {
-    if bytes.starts_with(b"!<arch>\n") {
-        return Form::Ar;
-    }
-    if bytes.starts_with(b"\x7fELF") {
-        return Form::Elf;
+    let starts = [(&b"!<arch>\n"[..], Form::Ar), (rpm::MAGIC, Form::Rpm), (b"\x7fELF", Form::Elf)];
+    if let Some((_, form)) = starts.iter().find(|(start, _)| bytes.starts_with(start)) {
+        return *form;
     }
     let mut head = Vec::new();
     if let Ok(stream) = archive::decompress(bytes) {
@@ -68,6 +71,8 @@ pub fn form(bytes: &[u8]) -> Form {
     let compressed = !head.is_empty() && !bytes.starts_with(&head);
     if head.get(257..262) == Some(b"ustar") {
         Form::Tar
+    } else if cpio::MAGIC.iter().any(|magic| head.starts_with(magic)) {
+        Form::Cpio
     } else if compressed {
         Form::Compressed
     } else if std::str::from_utf8(bytes).is_ok_and(|text| !text.contains('\0')) {
@@ -75,6 +80,26 @@ pub fn form(bytes: &[u8]) -> Form {
     } else {
         Form::Binary
     }
+}
+
+/// How many files an archive holds: members that are not folders; in a package, those of the archives that it is made of.
+pub fn files(bytes: &[u8]) -> usize {
+    let form = form(bytes);
+    let mut count = 0;
+    let counted = each(bytes, form, |id, member, content| {
+        let package = form == Form::Ar && id.0.contains(".tar") || form == Form::Rpm && id.0 == PAYLOAD;
+        if package {
+            let mut held = Vec::new();
+            content.read_to_end(&mut held)?;
+            count += files(&held);
+        } else if form != Form::Rpm && member.kind != "folder" {
+            count += 1;
+        }
+        Ok(())
+    });
+    // What is broken is told where it is compared.
+    drop(counted);
+    count
 }
 
 /// The members of an archive, which must be one.
@@ -118,16 +143,35 @@ fn each(bytes: &[u8], form: Form, mut visit: impl FnMut(Id, Member, &mut dyn Rea
         *count += 1;
         (path, *count - 1)
     };
-    if form == Form::Ar {
-        let mut ar = ar::Archive::new(bytes);
-        while let Some(entry) = ar.next_entry() {
-            interrupt::check()?;
-            let mut entry = entry?;
-            let path = String::from_utf8_lossy(entry.header().identifier()).into_owned();
-            let member = ar_member(entry.header());
-            visit(id(path), member, &mut entry)?;
+    match form {
+        Form::Ar => {
+            let mut ar = ar::Archive::new(bytes);
+            while let Some(entry) = ar.next_entry() {
+                interrupt::check()?;
+                let mut entry = entry?;
+                let path = String::from_utf8_lossy(entry.header().identifier()).into_owned();
+                let member = ar_member(entry.header());
+                visit(id(path), member, &mut entry)?;
+            }
+            return Ok(());
         }
-        return Ok(());
+        Form::Rpm => {
+            let (parts, payload) = rpm::parts(bytes)?;
+            let parts = parts.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+            for (name, mut value) in parts.chain([(PAYLOAD, payload)]) {
+                visit(id(name.to_owned()), Member::plain("part"), &mut value)?;
+            }
+            return Ok(());
+        }
+        Form::Cpio => {
+            return cpio::each(archive::decompress(bytes)?, |header, content| {
+                interrupt::check()?;
+                let path = header.path.clone();
+                visit(id(path), cpio_member(&header), content)
+            });
+        }
+        Form::Tar => {}
+        Form::Compressed | Form::Elf | Form::Text | Form::Binary => return Ok(()),
     }
     let mut tar = tar::Archive::new(archive::decompress(bytes)?);
     for entry in tar.entries()? {
@@ -174,26 +218,47 @@ fn tar_member(entry: &tar::Entry<impl Read>) -> Result<Member> {
         _ => "special file",
     };
     Ok(Member {
-        kind,
         mode: header.mode()?,
         mtime: header.mtime()?,
         owner: named(header.uid()?, header.username_bytes()),
         group: named(header.gid()?, header.groupname_bytes()),
         link: entry.link_name_bytes().map(|link| String::from_utf8_lossy(&link).into_owned()).unwrap_or_default(),
-        size: 0,
-        sha256: Hash::of(b""),
+        ..Member::plain(kind)
     })
+}
+
+impl Member {
+    /// One of which nothing is known but its kind.
+    fn plain(kind: &'static str) -> Member {
+        let (owner, group, link) = (String::new(), String::new(), String::new());
+        Member { kind, mode: 0, mtime: 0, owner, group, link, size: 0, sha256: Hash::of(b"") }
+    }
 }
 
 fn ar_member(header: &ar::Header) -> Member {
     Member {
-        kind: "file",
         mode: header.mode(),
         mtime: header.mtime(),
         owner: header.uid().to_string(),
         group: header.gid().to_string(),
-        link: String::new(),
         size: header.size(),
-        sha256: Hash::of(b""),
+        ..Member::plain("file")
+    }
+}
+
+fn cpio_member(header: &cpio::Header) -> Member {
+    let kind = match header.mode & 0o170_000 {
+        0o100_000 => "file",
+        0o040_000 => "folder",
+        0o120_000 => "symbolic link",
+        _ => "special file",
+    };
+    Member {
+        mode: header.mode & 0o7777,
+        mtime: header.mtime.into(),
+        owner: header.uid.to_string(),
+        group: header.gid.to_string(),
+        size: header.size,
+        ..Member::plain(kind)
     }
 }

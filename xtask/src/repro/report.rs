@@ -145,7 +145,7 @@ pub fn explanation(difference: &Difference) -> String {
 }
 
 /// Names come out of archives that may be anybody's: none may move the user's cursor.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
