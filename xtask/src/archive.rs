@@ -1,5 +1,5 @@
 //! Unpacks tarballs that may be hostile: nothing leaves the destination, nothing but files, folders and links is made, nothing
-//! that is there is replaced, and the unpacked size is bounded.
+//! that is there is replaced (a link that says the same is left as it is), and the unpacked size is bounded.
 //!
 //! Owners are ignored, set-id and sticky bits are dropped, folders are 0755 (git knows no other and a build root needs no
 //! other); files keep their mode and everything its time. Sparse files, which no source tarball and no .deb holds, are refused.
@@ -315,6 +315,10 @@ impl Unpacker<'_> {
         }
         if link.is_absolute() && self.limits.links == Links::Inside {
             return Err(refuse(name, format!("its target `{}` is absolute", link.display())));
+        }
+        // Debian's base-files has the links of the merged layout, which a root has before its first package.
+        if fs::read_link(place).is_ok_and(|there| there == link) {
+            return Ok(());
         }
         fs::os::unix::fs::symlink(link, place)?;
         set_link_time(place, time)?;
