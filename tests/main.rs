@@ -25,6 +25,7 @@ mod dispatch;
 mod elf;
 mod package;
 mod papers;
+mod published;
 mod relocate;
 mod repro;
 

@@ -75,6 +75,15 @@ impl Fixture {
         fs_err::canonicalize(self.folder.path().join("checkout")).unwrap()
     }
 
+    /// What the server has, which may be added to.
+    pub fn served(&self) -> PathBuf {
+        self.folder.path().join("served")
+    }
+
+    pub fn base(&self) -> String {
+        self.server.base()
+    }
+
     pub fn run(&self, line: &str) -> Answer {
         let path = std::env::var("PATH").unwrap();
         let base = self.server.base();
@@ -107,12 +116,12 @@ fn gz(bytes: &[u8]) -> Vec<u8> {
     gz.finish().unwrap()
 }
 
-fn tar_gz(folder: &Path, prefix: &str) -> Vec<u8> {
+pub fn tar_gz(folder: &Path, prefix: &str) -> Vec<u8> {
     gz(&tar(folder, prefix))
 }
 
 /// A package as deb(5) describes it, with nothing in its control archive, since nothing of that is read.
-fn deb(root: &Path) -> Vec<u8> {
+pub fn deb(root: &Path) -> Vec<u8> {
     let mut deb = ar::Builder::new(Vec::new());
     let control = gz(&tar::Builder::new(Vec::new()).into_inner().unwrap());
     for (name, bytes) in
@@ -295,7 +304,7 @@ fn a_full_disk_is_named_with_its_cure_and_loses_nothing() {
 }
 
 /// Without what differs from run to run and from host to host: times, digests, and the size of the host's shell and libraries.
-fn timeless(text: &str) -> String {
+pub fn timeless(text: &str) -> String {
     let digests = |word: &str| {
         let digest = word.len() >= 12 && word.bytes().all(|b| b.is_ascii_hexdigit());
         if digest { "[DIGEST]".to_owned() } else { word.to_owned() }

@@ -2,6 +2,7 @@
 //! `cargo xtask test --slow` and takes the machine for the better part of an hour; asks a Debian mirror.
 
 mod debian;
+mod published;
 mod quilt;
 
 use crate::support::{expect, root};

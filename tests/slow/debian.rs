@@ -45,9 +45,7 @@ impl Bench {
             fs::create_dir_all(checkout.join(folder)).unwrap();
             tree::copy(&root().join(folder), &checkout.join(folder)).unwrap();
         }
-        let debian = work.path().join("debian");
-        fs::create_dir(&debian).unwrap();
-        let debian = yardstick::queue(&ctx, &debian).unwrap();
+        let debian = yardstick::queue(&ctx).unwrap();
         Bench { ctx, checkout, old, new, debian, work }
     }
 

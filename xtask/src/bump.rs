@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::openpgp;
 use crate::patches::rebase::{self, AtConflict, Carry, Side, Step};
-use crate::patches::{Queue, save};
+use crate::patches::{Queue, packed, save};
 use crate::recipe::Recipe;
 use crate::sources;
 use anyhow::{Context as _, Result};
@@ -55,6 +55,7 @@ pub fn prepare(ctx: &Context, wanted: &str, version: &str) -> Result<Bump> {
         ))
         .cure("copy the recipe by hand")
     })?;
+    old.source.keys().try_for_each(|name| packed::check_own(&old, name))?;
     let release = tag::release(&old, source, version)?;
     vacant(&ctx.root, &old, &release)?;
     let keys = tag::certificate(ctx, &old, source)?;

@@ -33,6 +33,14 @@ Examples:
 
 Exit code 1 when anything differs. The artifacts of the builds stay in target/repro/<recipe>/{first,second}/dist.";
 
+const VERIFY: &str = "\
+Examples:
+  cargo xtask verify --published                      every recipe that names a published package
+  cargo xtask verify --published debian-xen-4.17      one of them
+
+The packages come by hash from a Debian mirror, or from the snapshot archive once mirrors have
+dropped them. Exit code 1 when a file differs.";
+
 const QUERY: &str = "\
 Examples:
   cargo xtask sbom query seabios             every file with code of SeaBIOS, and its version
@@ -64,6 +72,9 @@ pub enum Verb {
     /// Build a recipe twice under different circumstances and compare every byte
     #[command(after_help = REPRO)]
     Repro(Repro),
+    /// Compare what a recipe builds with what a distribution published of it
+    #[command(after_help = VERIFY)]
+    Verify(Verify),
     /// Ask what the built artifacts are made of
     Sbom(Sbom),
     /// Keep patch queues: refresh, import, export, rebase
@@ -94,9 +105,7 @@ pub struct Plan {
     #[command(flatten)]
     pub recipe: Wanted,
     #[command(flatten)]
-    pub show: Show,
-    #[command(flatten)]
-    pub place: Place,
+    pub common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -173,6 +182,20 @@ pub struct Repro {
     /// Where the artifacts of --built are [default: target/dist/<recipe>]
     #[arg(long, value_name = "DIR", requires = "built")]
     pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Compare with the packages that the recipe calls published
+    #[arg(long, required = true)]
+    pub published: bool,
+    /// A recipe, or the beginning of its name [default: all that name a published package]
+    #[arg(value_name = "RECIPE")]
+    pub recipe: Option<String>,
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub work: Work,
 }
 
 #[derive(Debug, Args)]
@@ -413,13 +436,14 @@ impl Cli {
     pub fn style(&self) -> Style {
         let show = match &self.verb {
             Verb::List(args) => args.common.show,
-            Verb::Plan(args) => args.show,
+            Verb::Plan(args) => args.common.show,
             Verb::Fetch(args) => args.common.show,
             Verb::Build(args) => args.common.show,
             Verb::Shell(args) => args.common.show,
             Verb::Audit(args) => args.common.show,
             Verb::Bench(args) => args.common.show,
             Verb::Repro(args) => args.common.show,
+            Verb::Verify(args) => args.common.show,
             Verb::Sbom(Sbom { verb: SbomVerb::Query(args) }) => args.show,
             Verb::Patch(args) => args.show(),
             Verb::Bump(args) => args.common.show,

@@ -14,6 +14,7 @@ pub mod shell;
 pub mod store;
 pub mod test;
 pub mod toolchain;
+pub mod verify;
 
 use crate::cli::Verb;
 use crate::report::Report;
@@ -28,6 +29,7 @@ pub fn run(verb: &Verb, report: &Report) -> Result<()> {
         Verb::Shell(args) => shell::run(args, report),
         Verb::Audit(args) => audit::run(args, report),
         Verb::Repro(args) => repro::run(args, report),
+        Verb::Verify(args) => verify::run(args, report),
         Verb::Patch(args) => patch::run(args, report),
         Verb::Bump(args) => bump::run(args, report),
         Verb::Sbom(args) => sbom::run(args, report),

@@ -1,6 +1,8 @@
-//! A recipe chosen and planned: everything that decides what building it means, read from the checkout. Nothing is fetched.
+//! A recipe chosen and planned: everything that decides what building it means, read from the checkout. Nothing is fetched but a
+//! source that holds a patch queue, since patches are part of what a step is.
 
 use crate::catalog;
+use crate::context::Context;
 use crate::digest::Hash;
 use crate::patches::Queue;
 use crate::plan::Plan;
@@ -22,11 +24,16 @@ pub struct Job {
 
 impl Job {
     /// `wanted` is a recipe or the beginning of its name.
-    pub fn new(checkout: &Path, wanted: &str) -> Result<Job> {
+    pub fn new(ctx: &Context, wanted: &str) -> Result<Job> {
+        Job::of(ctx, &ctx.root, wanted)
+    }
+
+    /// The same in another checkout.
+    pub fn of(ctx: &Context, checkout: &Path, wanted: &str) -> Result<Job> {
         let recipe = catalog::find(checkout, wanted)?;
         let file = Hash::of(&fs_err::read(checkout.join("recipes").join(format!("{}.toml", recipe.stem())))?);
         let toolchain = Toolchain::load(checkout, &recipe.toolchain)?;
-        let queues = Queue::read_all(checkout, &recipe)?;
+        let queues = Queue::obtain_all(ctx, checkout, &recipe)?;
         let plan = Plan::new(&recipe, &queues, &toolchain.key())?;
         Ok(Job { recipe, file, toolchain, queues, plan })
     }

@@ -39,6 +39,7 @@ pub mod elf;
 pub mod inspection;
 pub mod package;
 pub mod papers;
+pub mod published;
 pub mod relocate;
 pub mod repro;
 pub mod shipment;

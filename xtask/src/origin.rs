@@ -141,6 +141,7 @@ mod tests {
             release: "r".to_owned(),
             license: None,
             signed_by: None,
+            queue: None,
             origins,
         }
     }

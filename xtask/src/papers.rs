@@ -14,7 +14,8 @@ use crate::audit::Facts;
 use crate::digest::Key;
 use crate::job::Job;
 use crate::package::{self, Packed};
-use crate::recipe::{Origin, Recipe};
+use crate::patches::Patch;
+use crate::recipe::{Origin, Recipe, Source};
 use crate::relocate::Relocated;
 use crate::toolchain::Deb;
 use crate::{catalog, debian};
@@ -63,6 +64,16 @@ fn address(origin: &Origin) -> String {
     }
 }
 
+/// Where a patch to a source is: its path in the checkout, or the address of the tarball that holds the queue with the patch in it.
+fn place(recipe: &Recipe, source: &Source, patch: &Patch) -> String {
+    let path = patch.file.split('/').map(escaped).collect::<Vec<_>>().join("/");
+    let holder = source.queue.as_ref().and_then(|packed| recipe.source.get(&packed.source)?.origins.first());
+    match holder {
+        Some(origin) => format!("{}#{path}", address(origin)),
+        None => path,
+    }
+}
+
 /// A locked package's name among all packages (package-url.org).
 fn purl(deb: &Deb) -> String {
     let architecture = deb.file().trim_end_matches(".deb").rsplit_once('_').map(|(_, architecture)| architecture);
@@ -74,4 +85,21 @@ fn purl(deb: &Deb) -> String {
 fn escaped(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_is_in_the_checkout_or_in_the_tarball_that_holds_the_queue() {
+        let recipe = crate::recipe::parse("whole.toml", include_str!("../../tests/recipe/ok/whole.toml")).unwrap();
+        let of = |source: &str, file: &str| {
+            let patch = Patch::of(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n".to_vec(), file.to_owned()).unwrap();
+            place(&recipe, &recipe.source[source], &patch)
+        };
+        assert_eq!(of("seabios", "patches/xen-1+2/seabios/0101-a.patch"), "patches/xen-1%2B2/seabios/0101-a.patch");
+        let tarball = "pool/main/x/xen/xen_4.17.5-1.debian.tar.xz";
+        assert_eq!(of("xen", "debian/patches/misc/a"), format!("{tarball}#debian/patches/misc/a"));
+    }
 }

@@ -13,6 +13,7 @@ pub mod import;
 pub mod lint;
 pub mod mail;
 pub mod name;
+pub mod packed;
 pub mod rebase;
 pub mod refresh;
 pub mod render;
@@ -85,7 +86,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The queues of a recipe by source, from `patches/<stem>/` below the checkout. A folder that is no source of the recipe is
+    /// The queues of a recipe by source, from `patches/<stem>/` below the checkout; empty for a source whose queue another one holds. A folder that is no source of the recipe is
     /// an error: nobody would notice that its patches are missing.
     pub fn read_all(checkout: &Path, recipe: &Recipe) -> Result<BTreeMap<String, Queue>> {
         let stem = recipe.stem();
@@ -96,6 +97,14 @@ impl Queue {
             return Ok(queues);
         }
         for name in sorted_names(&folder)? {
+            if let Some(packed) = recipe.source.get(&name).and_then(|source| source.queue.as_ref()) {
+                let holder = &packed.source;
+                return Err(Fault::usage(format!(
+                    "patches/{stem}/{name}: recipe {stem} takes these patches from source {holder}"
+                ))
+                .cure("remove the folder, or take `queue` out of the recipe")
+                .into());
+            }
             let Some(queue) = queues.get_mut(&name) else {
                 return Err(Fault::usage(format!("patches/{stem}/{name}: recipe {stem} has no source `{name}`"))
                     .cure(format!("name the folder after one of: {}", known(recipe)))
@@ -107,6 +116,17 @@ impl Queue {
                     return Err(Fault::usage(format!("{file}: a queue holds only NNNN-*.patch files")).into());
                 }
                 queue.patches.push(Patch::read(&checkout.join(&file), file)?);
+            }
+        }
+        Ok(queues)
+    }
+
+    /// The same together with the queues that sources hold, which are brought when they are not at hand.
+    pub fn obtain_all(ctx: &Context, checkout: &Path, recipe: &Recipe) -> Result<BTreeMap<String, Queue>> {
+        let mut queues = Queue::read_all(checkout, recipe)?;
+        for (name, source) in &recipe.source {
+            if let Some(packed) = &source.queue {
+                queues.insert(name.clone(), packed::queue(ctx, recipe, packed)?);
             }
         }
         Ok(queues)

@@ -79,6 +79,8 @@ pub struct Recipe {
     pub relocate: Relocate,
     pub audit: Audit,
     pub package: Vec<Package>,
+    /// Somebody else's builds of the same thing.
+    pub published: Vec<Published>,
 }
 
 impl Recipe {
@@ -197,7 +199,18 @@ pub struct Source {
     pub license: Option<String>,
     /// Fingerprint of the OpenPGP key whose signature makes a tag of this source believed when a pin is made.
     pub signed_by: Option<String>,
+    /// Where its patches are when `patches/` does not have them.
+    pub queue: Option<PackedQueue>,
     pub origins: Vec<Origin>,
+}
+
+/// A patch queue that another source holds as quilt keeps one: a folder with a `series`.
+#[derive(Clone, Debug)]
+pub struct PackedQueue {
+    /// Another source of the recipe, whose pin is the queue's.
+    pub source: String,
+    /// The folder of `series` below that source's top folder.
+    pub path: String,
 }
 
 /// Where to look. An origin is believed only after its content has been checked.
@@ -325,6 +338,14 @@ pub struct Allow {
     pub files: Vec<String>,
     /// Why this is right as it is; shown in `audit.json`.
     pub reason: String,
+}
+
+/// A distribution's own package of what this recipe builds.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub deb: DebianOrigin,
+    /// The files that are the same, byte for byte, in that package and in the relocated tree. No leading slash.
+    pub files: Vec<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -79,9 +79,12 @@ pub fn obtain(ctx: &Context, recipe: &Recipe) -> Result<BTreeMap<String, Checked
     Ok(checked)
 }
 
-/// The sources that a step of the recipe uses, by name; the others are pins for later.
+/// The sources that a step of the recipe uses, and those that hold queues for them, by name; the others are pins for later.
 pub fn used(recipe: &Recipe) -> BTreeMap<&str, &Source> {
-    let names: BTreeSet<&str> = recipe.step.values().map(|step| step.source.as_str()).collect();
+    let mut names: BTreeSet<&str> = recipe.step.values().map(|step| step.source.as_str()).collect();
+    let queues = recipe.source.iter().filter(|(name, _)| names.contains(name.as_str()));
+    let holders: Vec<&str> = queues.filter_map(|(_, source)| Some(source.queue.as_ref()?.source.as_str())).collect();
+    names.extend(holders);
     let all = recipe.source.iter().map(|(name, source)| (name.as_str(), source));
     all.filter(|(name, _)| names.contains(name)).collect()
 }

@@ -1,48 +1,32 @@
-//! What the patch workflow is compared with, by `bench` and the slow tests: Debian's queue, as pinned data, and quilt, from a
+//! What the patch workflow is compared with, by `bench` and the slow tests: Debian's queue, which a recipe pins, and quilt, from a
 //! locked toolchain in the sandbox.
 
-use crate::archive::{self, Limits};
+use crate::catalog;
 use crate::context::Context;
-use crate::digest::Hash;
-use crate::download::{self, Wanted};
 use crate::fault::Fault;
+use crate::patches::packed;
+use crate::rootfs;
 use crate::sandbox::Sandbox;
 use crate::toolchain::Toolchain;
-use crate::{debian, rootfs};
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const PIN: &str = include_str!("../data/debian-queue.toml");
 const TOOLCHAIN: &str = "quilt";
 
 /// The recipe whose source Debian's queue is for, and the name of that source.
 pub const RECIPE: &str = "xen-4.17.5+72";
 pub const SOURCE: &str = "xen";
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pin {
-    path: String,
-    sha256: Hash,
-    size: u64,
-    snapshot: String,
-}
+/// The recipe that takes the queue as Debian keeps it.
+const DEBIAN: &str = "debian-xen-4.17.5+72";
 
-/// Debian's queue below the empty folder `into`: a quilt directory with its `series`.
-pub fn queue(ctx: &Context, into: &Path) -> Result<PathBuf> {
-    let pin: Pin = toml::from_str(PIN).context("reading the pin of Debian's queue")?;
-    let wanted = Wanted {
-        name: pin.path.rsplit('/').next().unwrap_or_default().to_owned(),
-        sha256: pin.sha256,
-        size: pin.size,
-        urls: debian::urls(&ctx.net, Some(&pin.snapshot), &pin.path),
-    };
-    let tarball = download::part(ctx, &wanted, None)?;
-    archive::unpack(archive::open(&tarball)?, into, 0, &Limits::default())?;
-    Ok(into.join("debian/patches"))
+/// Debian's queue in the store: a quilt directory with its `series`, real patches by real packagers.
+pub fn queue(ctx: &Context) -> Result<PathBuf> {
+    let recipe = catalog::find(&ctx.root, DEBIAN)?;
+    let packed = recipe.source.get(SOURCE).and_then(|source| source.queue.as_ref());
+    packed::folder(ctx, &recipe, packed.with_context(|| format!("{DEBIAN} has no queue of Debian's"))?)
 }
 
 /// Quilt in its own root.

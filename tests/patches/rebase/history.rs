@@ -87,7 +87,16 @@ impl History {
     pub fn source(&self, tag: &str) -> Source {
         let tree = GitId::try_from(self.git(&["rev-parse", &format!("{tag}^{{tree}}")])).unwrap();
         let (commit, release) = (Some(self.id(tag)), tag.to_owned());
-        Source { commit, tree: Some(tree), sha256: None, release, license: None, signed_by: None, origins: Vec::new() }
+        Source {
+            commit,
+            tree: Some(tree),
+            sha256: None,
+            release,
+            license: None,
+            signed_by: None,
+            queue: None,
+            origins: Vec::new(),
+        }
     }
 
     pub fn id(&self, tag: &str) -> GitId {

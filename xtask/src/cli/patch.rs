@@ -106,7 +106,7 @@ pub struct Export {
     /// A folder that does not exist or is empty; for an mbox, a file that does not exist
     pub to: PathBuf,
     #[command(flatten)]
-    pub show: Show,
+    pub common: Common,
 }
 
 /// What an export looks like.
@@ -215,7 +215,7 @@ impl Patch {
             Verb::Edit(args) => args.common.show,
             Verb::Refresh(args) => args.common.show,
             Verb::Import(args) => args.common.show,
-            Verb::Export(args) => args.show,
+            Verb::Export(args) => args.common.show,
             Verb::Rebase(args) => args.common.show,
             Verb::Continue(args) | Verb::Skip(args) | Verb::Abort(args) => args.common.show,
             Verb::Lint(args) => args.show,

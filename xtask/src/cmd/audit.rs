@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 pub fn run(args: &cli::Audit, report: &Report) -> Result<()> {
     let ctx = Context::open(report, &args.common.place, &args.common.net, &args.work)?;
-    let job = Job::new(&ctx.root, &args.recipe.wanted)?;
-    let other = args.with.as_ref().map(|wanted| Job::new(&ctx.root, wanted)).transpose()?;
+    let job = Job::new(&ctx, &args.recipe.wanted)?;
+    let other = args.with.as_ref().map(|wanted| Job::new(&ctx, wanted)).transpose()?;
     let (inspected, _work) = inspect(&ctx, &job)?;
     let mut count = inspected.verdict.findings.len();
     let (mut text, mut value) = shown(&job, &inspected);

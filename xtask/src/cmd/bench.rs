@@ -53,7 +53,7 @@ struct Bench {
 
 pub fn run(args: &cli::Bench, report: &Report) -> Result<()> {
     let user = Context::open(report, &args.common.place, &args.common.net, &args.work)?;
-    let job = Job::new(&user.root, &args.recipe)?;
+    let job = Job::new(&user, &args.recipe)?;
     sources::obtain(&user, &job.recipe)?;
     rootfs::fetch(&user, &job.toolchain)?;
     sandbox::bubblewrap(&user)?;

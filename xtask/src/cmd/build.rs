@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub fn run(args: &cli::Build, report: &Report) -> Result<()> {
     let ctx = Context::open(report, &args.common.place, &args.common.net, &args.work)?;
-    let mut job = Job::new(&ctx.root, &args.recipe.wanted)?;
+    let mut job = Job::new(&ctx, &args.recipe.wanted)?;
     args.packing.overrule(&mut job.recipe)?;
     let stem = job.recipe.stem();
     if let Some(warning) = catalog::warning(&job.recipe, &catalog::today()?) {

@@ -1,10 +1,10 @@
-//! `fetch`: brings into the store all that a build of a recipe needs, so that the build itself can be offline.
+//! `fetch`: brings into the store all that a build of a recipe needs, and what it is compared with, so that both can be offline.
 
 use crate::cli;
 use crate::context::{self, Context};
 use crate::report::Report;
 use crate::toolchain::Toolchain;
-use crate::{catalog, rootfs, sandbox, sources};
+use crate::{catalog, published, rootfs, sandbox, sources};
 use anyhow::Result;
 use serde_json::json;
 
@@ -15,6 +15,7 @@ pub fn run(args: &cli::Fetch, report: &Report) -> Result<()> {
     let sources = sources::obtain(&ctx, &recipe)
         .map_err(|error| sources::suggest(&ctx, error, || catalog::others(&ctx.root, &recipe)))?;
     rootfs::obtain(&ctx, &toolchain)?;
+    published::bring(&ctx, &recipe)?;
     sandbox::bubblewrap(&ctx)?;
     let stem = recipe.stem();
     report.result(

@@ -9,12 +9,12 @@ pub mod refresh;
 pub mod status;
 
 use crate::cli::patch::{Patch, Verb};
+use crate::context::Context;
 use crate::fault::Fault;
 use crate::patches::Queue;
 use crate::recipe::Recipe;
 use crate::report::Report;
 use anyhow::Result;
-use std::path::Path;
 
 pub fn run(args: &Patch, report: &Report) -> Result<()> {
     match &args.verb {
@@ -32,8 +32,8 @@ pub fn run(args: &Patch, report: &Report) -> Result<()> {
 }
 
 /// The queue of the source that the user named.
-fn queue(checkout: &Path, recipe: &Recipe, source: &str) -> Result<Queue> {
-    Queue::read_all(checkout, recipe)?.remove(source).ok_or_else(|| {
+fn queue(ctx: &Context, recipe: &Recipe, source: &str) -> Result<Queue> {
+    Queue::obtain_all(ctx, &ctx.root, recipe)?.remove(source).ok_or_else(|| {
         let known = recipe.source.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         Fault::usage(format!("recipe {} has no source `{source}`", recipe.stem()))
             .cure(format!("its sources are: {known}"))

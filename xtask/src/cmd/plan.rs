@@ -9,8 +9,8 @@ use anyhow::Result;
 use serde_json::json;
 
 pub fn run(args: &cli::Plan, report: &Report) -> Result<()> {
-    let ctx = Context::open(report, &args.place, &cli::Net::default(), &cli::Work::default())?;
-    let job = Job::new(&ctx.root, &args.recipe.wanted)?;
+    let ctx = Context::of(report, &args.common)?;
+    let job = Job::new(&ctx, &args.recipe.wanted)?;
     let mut rows = vec![["STEP", "KEY", "STATE", "NEEDS"].map(str::to_owned)];
     let mut steps = Vec::new();
     for planned in &job.plan.steps {

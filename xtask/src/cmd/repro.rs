@@ -40,7 +40,7 @@ pub fn run(args: &cli::Repro, report: &Report) -> Result<()> {
     }
     let work = cli::Work { jobs: args.jobs, no_ccache: false };
     let user = Context::open(report, &args.common.place, &args.common.net, &work)?;
-    let job = Job::new(&user.root, &args.recipe.wanted)?;
+    let job = Job::new(&user, &args.recipe.wanted)?;
     let stem = job.recipe.stem();
     let sides = match &args.against {
         None => twice(&user, &job, args.inside)?,

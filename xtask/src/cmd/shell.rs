@@ -10,7 +10,7 @@ use anyhow::Result;
 
 pub fn run(args: &cli::Shell, report: &Report) -> Result<()> {
     let ctx = Context::open(report, &args.common.place, &args.common.net, &args.work)?;
-    let job = Job::new(&ctx.root, &args.recipe.wanted)?;
+    let job = Job::new(&ctx, &args.recipe.wanted)?;
     // How the shell ended says how its last command went, which the user has seen.
     build::with_inputs(&ctx, &job, |inputs| builder::shell(&ctx, &job.plan, args.step.as_deref(), inputs)).map(drop)
 }

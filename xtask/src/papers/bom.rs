@@ -3,7 +3,7 @@
 
 use super::attribution::{self, Attribution, Copy, OWN, Parts};
 use super::packages;
-use super::{VERSION, address, escaped, purl, timestamp};
+use super::{VERSION, address, escaped, place, purl, timestamp};
 use crate::cli::patch::Class;
 use crate::digest::{Hash, Key};
 use crate::job::Job;
@@ -140,7 +140,7 @@ fn of_source(job: &Job, name: &str, source: &Source) -> Value {
         patches.iter().map(|patch| property("xenwright:patch", format!("{} {}", Hash::of(&patch.text), patch.file))),
     );
     if !patches.is_empty() {
-        value["pedigree"] = json!({ "patches": patches.iter().map(of_patch).collect::<Vec<_>>() });
+        value["pedigree"] = json!({ "patches": patches.iter().map(|patch| of_patch(patch, place(&job.recipe, source, patch))).collect::<Vec<_>>() });
     }
     value["properties"] = json!(properties);
     value
@@ -170,12 +170,12 @@ fn reference(origin: &Origin) -> Value {
     json!({ "type": "source-distribution", "url": address(origin), "hashes": hashes })
 }
 
-fn of_patch(patch: &Patch) -> Value {
+fn of_patch(patch: &Patch, place: String) -> Value {
     let class = name::number(patch.name()).and_then(Class::of);
     let backported = matches!(class, Some(Class::Security | Class::Backport));
     let mut value = json!({
         "type": if backported { "backport" } else { "unofficial" },
-        "diff": { "url": patch.file.split('/').map(escaped).collect::<Vec<_>>().join("/") },
+        "diff": { "url": place },
     });
     // A head that cannot be read names no advisory; `patch lint` has a word on it.
     let mail = Mail::read(&patch.text[..patch.diff.start()]).unwrap_or_default();
@@ -283,12 +283,12 @@ mod tests {
         let text = "From: A <a@b>\nSubject: fix\n\nWhy, unlike XSA-1.\n\nAdvisory: XSA-458, CVE-2024-31143\n---\n";
         let diff = "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
         let patch = |name: &str| Patch::of(format!("{text}{diff}").into_bytes(), format!("patches/xen-1+2/xen/{name}"));
-        let value = of_patch(&patch("0201-fix.patch").unwrap());
+        let value = of_patch(&patch("0201-fix.patch").unwrap(), "a/place".to_owned());
         assert_eq!(value["type"], "backport");
-        assert_eq!(value["diff"]["url"], "patches/xen-1%2B2/xen/0201-fix.patch");
+        assert_eq!(value["diff"]["url"], "a/place");
         let wanted = json!([{ "type": "security", "id": "XSA-458" }, { "type": "security", "id": "CVE-2024-31143" }]);
         assert_eq!(value["resolves"], wanted);
-        assert_eq!(of_patch(&patch("0101-fix.patch").unwrap())["type"], "unofficial");
+        assert_eq!(of_patch(&patch("0101-fix.patch").unwrap(), String::new())["type"], "unofficial");
     }
 
     #[test]

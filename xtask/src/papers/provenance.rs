@@ -2,7 +2,7 @@
 //!
 //! Unsigned, and without a clock: whoever builds the same recipe gets the same statement, and may sign it.
 
-use super::{VERSION, address, escaped, purl};
+use super::{VERSION, address, escaped, place, purl};
 use crate::digest::{Hash, Key};
 use crate::job::Job;
 use crate::package::Artifact;
@@ -58,7 +58,9 @@ fn dependencies(job: &Job) -> Vec<Value> {
         all.extend(source.origins.iter().map(|origin| of_origin(name, source, origin)));
         for patch in &job.queues[name].patches {
             let sha256 = Hash::of(&patch.text);
-            all.push(json!({ "name": patch.file, "uri": uri(&patch.file), "digest": { "sha256": sha256 } }));
+            let place = place(&job.recipe, source, patch);
+            let uri = if source.queue.is_none() { format!("file:{place}") } else { place };
+            all.push(json!({ "name": patch.file, "uri": uri, "digest": { "sha256": sha256 } }));
         }
     }
     for deb in &job.toolchain.debs {

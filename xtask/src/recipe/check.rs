@@ -11,7 +11,9 @@ use toml::de::{DeTable, DeValue};
 pub fn references(recipe: &Recipe, document: &DeTable, problems: &Problems) {
     for (name, source) in &recipe.source {
         origins(name, source, document, problems);
+        queue(recipe, name, source, document, problems);
     }
+    published(recipe, document, problems);
     for (name, step) in &recipe.step {
         known("source", &step.source, recipe.source.keys(), place(document, &["step", name, "source"]), problems);
         for (i, need) in step.needs.iter().enumerate() {
@@ -42,6 +44,32 @@ pub fn references(recipe: &Recipe, document: &DeTable, problems: &Problems) {
         }
     }
     formats(recipe, document, problems);
+}
+
+/// The source that holds a queue is a tarball as it was packed.
+fn queue(recipe: &Recipe, name: &str, source: &Source, document: &DeTable, problems: &Problems) {
+    let Some(packed) = &source.queue else { return };
+    let at = || place(document, &["source", name, "queue", "source"]);
+    let others = recipe.source.keys().filter(|other| *other != name);
+    known("other source", &packed.source, others, at(), problems);
+    if recipe.source.get(&packed.source).is_some_and(|holder| holder.queue.is_some()) && packed.source != name {
+        problems.add(
+            at(),
+            format!("`source.{}` holds a queue and has one itself: such a source is not patched", packed.source),
+        );
+    }
+}
+
+fn published(recipe: &Recipe, document: &DeTable, problems: &Problems) {
+    let mut paths = BTreeSet::new();
+    for (i, published) in recipe.published.iter().enumerate() {
+        for (j, path) in published.files.iter().enumerate() {
+            if !paths.insert(path) {
+                let at = place(document, &["published", &i.to_string(), "files", &j.to_string()]);
+                problems.add(at, format!("`{path}` is compared already"));
+            }
+        }
+    }
 }
 
 fn formats(recipe: &Recipe, document: &DeTable, problems: &Problems) {

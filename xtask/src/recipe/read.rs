@@ -3,8 +3,8 @@
 
 use super::diagnose::{Problems, Table, Value, nearest, quoted};
 use super::{
-    Allow, Architecture, Audit, Component, DebianOrigin, Format, GitOrigin, Kconfig, Origin, Package, Provide, Recipe,
-    Relocate, Source, Step, Support, UrlOrigin,
+    Allow, Architecture, Audit, Component, DebianOrigin, Format, GitOrigin, Kconfig, Origin, Package, PackedQueue,
+    Provide, Published, Recipe, Relocate, Source, Step, Support, UrlOrigin,
 };
 use crate::digest::{GitId, Hash};
 use semver::Version;
@@ -34,6 +34,7 @@ pub fn recipe(problems: &Problems, document: &DeTable) -> Option<Recipe> {
     let relocate = table.required("relocate").and_then(|v| relocate(&v));
     let audit = optional(table.optional("audit"), audit);
     let package = table.required("package").and_then(|v| each(&v, package));
+    let published = optional(table.optional("published"), |v| each(v, published));
     table.finish();
     Some(Recipe {
         name: name?,
@@ -55,6 +56,7 @@ pub fn recipe(problems: &Problems, document: &DeTable) -> Option<Recipe> {
         relocate: relocate?,
         audit: audit?.unwrap_or_default(),
         package: package?,
+        published: published?.unwrap_or_default(),
     })
 }
 
@@ -74,6 +76,7 @@ fn source(value: &Value) -> Option<Source> {
     let release = table.required("release").and_then(|v| v.parsed(filled));
     let license = optional(table.optional("license"), |v| v.parsed(filled));
     let signed_by = optional(table.optional("signed-by"), |v| v.parsed(fingerprint));
+    let queue = optional(table.optional("queue"), packed_queue);
     let origins = table.required("origins").and_then(|v| each(&v, origin));
     match (table.has("commit"), table.has("sha256")) {
         (true, true) => value.problem(format!("`{}` has `commit` and `sha256`: content has one identity", value.name)),
@@ -94,8 +97,17 @@ fn source(value: &Value) -> Option<Source> {
         release: release?,
         license: license?,
         signed_by: signed_by?,
+        queue: queue?,
         origins: origins?,
     })
+}
+
+fn packed_queue(value: &Value) -> Option<PackedQueue> {
+    let mut table = value.table()?;
+    let source = table.required("source").and_then(|v| v.parsed(identifier));
+    let path = table.required("path").and_then(|v| v.parsed(relative));
+    table.finish();
+    Some(PackedQueue { source: source?, path: path? })
 }
 
 /// The key that is present says which kind of origin it is, so that a mistake in it is explained in that kind's terms.
@@ -243,6 +255,18 @@ fn package(value: &Value) -> Option<Package> {
         services: services?.unwrap_or_default(),
         relations: relations?,
     })
+}
+
+fn published(value: &Value) -> Option<Published> {
+    let mut table = value.table()?;
+    let debian = table.required("debian").and_then(|v| v.parsed(relative));
+    let sha256 = table.required("sha256").and_then(|v| v.parsed(hash));
+    let size = table.required("size").and_then(|v| v.number());
+    let snapshot = optional(table.optional("snapshot"), |v| v.parsed(moment));
+    let files = table.required("files").and_then(|v| each(&v, |v| v.parsed(relative)));
+    table.finish();
+    let deb = DebianOrigin { debian: debian?, sha256: sha256?, size: size?, snapshot: snapshot? };
+    Some(Published { deb, files: files? })
 }
 
 /// `None` when the value is there and wrong; `Some(None)` when it is not there.

@@ -17,7 +17,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Row>> {
     bench.timed_build(&bench.ctx.root)?;
     let cold = cost(bench)?;
     let checkout = checkout(bench)?;
-    let job = Job::new(&checkout, &bench.job.recipe.stem())?;
+    let job = Job::of(&bench.ctx, &checkout, &bench.job.recipe.stem())?;
     let before = bench.job.plan.steps.iter();
     let changed: Vec<&str> =
         before.zip(&job.plan.steps).filter(|(a, b)| a.key != b.key).map(|(a, _)| a.name.as_str()).collect();

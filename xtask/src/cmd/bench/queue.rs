@@ -4,7 +4,7 @@ use super::{Bench, Row, median, ratio};
 use crate::fault::Fault;
 use crate::patches::apply::{self, Direction};
 use crate::patches::content::{Files, Folder};
-use crate::patches::{Patch, Queue, git, refresh, save};
+use crate::patches::{Patch, Queue, git, packed, refresh, save};
 use crate::yardstick::{self, Quilt};
 use crate::{sources, tree};
 use anyhow::{Context as _, Result};
@@ -26,7 +26,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Row>> {
     let ctx = &bench.ctx;
     let work = tempfile::tempdir_in(&bench.folder)?;
     let source = sources::obtain(ctx, &bench.job.recipe)?.remove(yardstick::SOURCE).context("the recipe has no Xen")?;
-    let debian = yardstick::queue(ctx, work.path())?;
+    let debian = yardstick::queue(ctx)?;
     let quilt = Quilt::locked(ctx)?;
 
     let (mut push, mut rewrite, mut am) = (Vec::new(), Vec::new(), Vec::new());
@@ -41,7 +41,7 @@ pub fn run(bench: &Bench) -> Result<Vec<Row>> {
         let ours = Copies::new(work.path(), source.path(), &debian)?;
         let tree = Folder(ours.tree.clone());
         let (queue, time) = timed(|| {
-            let queue = series(&ours.queue)?;
+            let queue = packed::read(&ours.queue, "series")?;
             verify(&tree, &queue)?.write(&ours.tree)?;
             Ok(queue)
         })?;
@@ -79,12 +79,6 @@ fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
 }
 
 /// A quilt directory as a queue.
-fn series(folder: &Path) -> Result<Queue> {
-    let series = fs::read_to_string(folder.join("series"))?;
-    let patches = series.lines().map(|name| Patch::read(&folder.join(name), name.to_owned()));
-    Ok(Queue { patches: patches.collect::<Result<_>>()? })
-}
-
 fn read<'t>(texts: impl IntoIterator<Item = (&'t String, &'t Vec<u8>)>) -> Result<Queue> {
     let patches = texts.into_iter().map(|(name, text)| Patch::of(text.clone(), name.clone()));
     Ok(Queue { patches: patches.collect::<Result<_>>()? })

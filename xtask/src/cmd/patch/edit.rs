@@ -3,7 +3,7 @@
 use crate::catalog;
 use crate::cli::patch as cli;
 use crate::context::{self, Context};
-use crate::patches::{Queue, worktree};
+use crate::patches::{Queue, packed, worktree};
 use crate::recipe::Recipe;
 use crate::report::Report;
 use crate::sources::{self, Checked};
@@ -36,9 +36,10 @@ pub fn run(args: &cli::Edit, report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// A source of the recipe, and its queue.
+/// A source of the recipe, and its queue, which must be the recipe's own.
 pub fn opened(ctx: &Context, recipe: &Recipe, name: &str) -> Result<(Checked, Queue)> {
-    let queue = super::queue(&ctx.root, recipe, name)?;
+    packed::check_own(recipe, name)?;
+    let queue = super::queue(ctx, recipe, name)?;
     let checked = sources::one(ctx, name, &recipe.source[name])
         .map_err(|error| sources::suggest(ctx, error, || catalog::others(&ctx.root, recipe)))?;
     Ok((checked, queue))

@@ -24,7 +24,7 @@ pub fn run(args: &cli::Status, report: &Report) -> Result<()> {
     let mut values = Vec::new();
     let (mut misfits, mut count) = (0, 0);
     let mut absent = Vec::new();
-    for (source, queue) in Queue::read_all(&ctx.root, &recipe)? {
+    for (source, queue) in Queue::obtain_all(&ctx, &ctx.root, &recipe)? {
         let tried = match tried(&ctx, &recipe, &source, &queue) {
             Ok(tried) => tried,
             Err(error) => {
@@ -192,9 +192,11 @@ impl Known {
 }
 
 fn text(recipe: &Recipe, source: &str, known: &[Known], tried: &[Tried]) -> String {
+    let held = recipe.source[source].queue.as_ref();
+    let held = held.map(|packed| format!(" of source {}, only read", packed.source)).unwrap_or_default();
     let heading = match known.len() {
         0 => return format!("{} {source}: no patches", recipe.stem()),
-        count => format!("{} {source}: {count} {}", recipe.stem(), plural(count, "patch", "patches")),
+        count => format!("{} {source}: {count} {}{held}", recipe.stem(), plural(count, "patch", "patches")),
     };
     let mut rows = vec![["PATCH", "CLASS", "SUBJECT", "ORIGIN", "FORWARDED", "ADVISORY", "APPLIES"].map(str::to_owned)];
     let or_dash = |value: &Option<String>| value.as_deref().map_or("-".to_owned(), |value| cut(value, 32));

@@ -3,7 +3,7 @@
 use crate::catalog;
 use crate::digest::{GitId, Key, KeyBuilder};
 use crate::fault::Fault;
-use crate::patches::Queue;
+use crate::patches::{Queue, packed};
 use crate::recipe::{Origin, Recipe, Source, quoted};
 use crate::sources;
 use anyhow::Result;
@@ -85,6 +85,9 @@ impl Plan {
                 .cure("`cargo xtask patch refresh` takes offsets out of a queue")
                 .into());
         }
+        for name in recipe.source.keys().filter(|name| source.is_none_or(|source| source == *name)) {
+            packed::check_own(recipe, name)?;
+        }
         let mut queues = Queue::read_all(root, recipe)?;
         queues.retain(|name, queue| !queue.patches.is_empty() && source.is_none_or(|source| source == name));
         let ways = match &onto {
@@ -124,6 +127,7 @@ fn to_recipe(
     for (name, queue) in queues {
         let Some(new) = other.source.get(&name) else { return Err(no_source(other, &name).into()) };
         let there = theirs.remove(&name).unwrap_or_default();
+        packed::check_own(other, &name)?;
         let old = recipe.source[&name].clone();
         ways.insert(name, Way { queue, old, new: new.clone(), there });
     }

@@ -1,0 +1,1 @@
+xtask verify --published dropped --quiet --store two

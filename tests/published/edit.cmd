@@ -1,0 +1,1 @@
+xtask patch edit packed tiny --quiet

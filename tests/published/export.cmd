@@ -1,0 +1,1 @@
+xtask patch export packed tiny --format quilt target/exported --quiet

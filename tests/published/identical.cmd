@@ -1,0 +1,1 @@
+xtask verify --published packed --quiet

@@ -1,0 +1,1 @@
+xtask patch rebase tiny --onto packed --quiet

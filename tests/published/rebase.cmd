@@ -1,0 +1,1 @@
+xtask patch rebase packed --onto tiny --quiet

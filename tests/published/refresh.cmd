@@ -1,0 +1,1 @@
+xtask patch refresh packed tiny --quiet

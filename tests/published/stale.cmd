@@ -1,0 +1,1 @@
+xtask build stale --quiet

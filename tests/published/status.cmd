@@ -1,0 +1,1 @@
+xtask patch status packed --quiet

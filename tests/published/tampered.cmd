@@ -1,0 +1,1 @@
+xtask plan tampered --quiet --store one

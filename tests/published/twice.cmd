@@ -1,0 +1,1 @@
+xtask plan twice --quiet
