@@ -87,6 +87,10 @@ impl Sandbox {
     fn arguments(&self, disguise: &Disguise, store: &Path) -> Result<Vec<OsString>> {
         let (uid, host, _) = disguise.identity();
         let mut arguments = isolation(if self.administrator { "0" } else { uid }, host);
+        if self.administrator {
+            // Bubblewrap takes them from everyone but the machine's own root: `chroot`, which rpm does, needs one.
+            arguments.extend(["--cap-add", "ALL"].map(OsString::from));
+        }
         let bind = if self.open_root { "--bind" } else { "--ro-bind" };
         if !self.interactive {
             // Without a session of its own a step could type into the user's terminal (TIOCSTI). As the first process of
