@@ -1,5 +1,7 @@
 //! The laws of the artifacts: same tree, same bytes; readable by the tools that people have; in their place whole or not at all.
 
+mod rpm;
+
 use crate::support::expect::golden;
 use crate::support::scenario::{Content, Edit, recipe};
 use crate::support::{context, root, scratch};

@@ -12,7 +12,7 @@ mod linkage;
 mod rule;
 mod verdict;
 
-pub use facts::{Fact, Facts, Offer};
+pub use facts::{Fact, Facts, Led, Offer};
 pub use leaks::{SANDBOX, search};
 pub use rule::{RULES, Rule, rule};
 pub use verdict::{Allowed, Verdict};

@@ -41,6 +41,9 @@ pub struct Elf {
     /// True when the file has a dynamic section; false for a static program, a kernel, an object file.
     #[serde(skip)]
     pub dynamic: bool,
+    /// True when only GNU's hash table of symbols is there, which older loaders do not read.
+    #[serde(skip)]
+    pub gnu_hash_only: bool,
     /// Names of the symbols that other files must supply.
     #[serde(skip)]
     pub imports: BTreeSet<String>,
@@ -114,6 +117,10 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Elf>, String> {
         build_id: notes.iter().find(|note| note.owner == "GNU" && note.kind == NT_GNU_BUILD_ID).map(Note::hex),
         notes: notes.into_iter().map(|note| note.owner).collect(),
         dynamic: file.dynamic.is_some(),
+        gnu_hash_only: file
+            .dynamic
+            .as_ref()
+            .is_some_and(|dynamic| dynamic.info.gnu_hash.is_some() && dynamic.info.hash.is_none()),
         imports,
     }))
 }
