@@ -4,6 +4,7 @@
 mod debian;
 mod published;
 mod quilt;
+mod rpm;
 
 use crate::support::{expect, root};
 use serde_json::Value;
