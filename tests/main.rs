@@ -21,6 +21,7 @@ mod store;
 mod tree;
 
 mod audit;
+mod bundle;
 mod dispatch;
 mod elf;
 mod package;

@@ -127,7 +127,7 @@ fn a_file_is_known_by_what_it_asks_for_and_what_it_holds() {
     let package = package.unwrap();
     assert_eq!(package["version"], "4.17.5+72-1");
     assert_eq!(carriers(package), ["xen-tools_4.17.5+72-1_amd64.deb", "xen-tools-4.17.5+72-1.x86_64.rpm"]);
-    assert_eq!(carriers(&bill["metadata"]["component"]), ["xen-4.17.5+72-x86_64.tar.zst", "xen-toolset_1-1_all.deb"]);
+    assert_eq!(carriers(&bill["metadata"]["component"]), ["xen-4.17.5+72-1-x86_64.tar.zst", "xen-toolset_1-1_all.deb"]);
 
     // Debian's record is of Debian's packages where there are any, and of their architectures.
     let record = fs_err::read_to_string(at("into/xen_4.17.5+72-1_amd64.buildinfo")).unwrap();

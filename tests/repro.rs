@@ -212,7 +212,7 @@ fn a_reproducible_project_is_proved_to_be() {
     let first = "target/repro/tiny-1.0.0/first/dist";
     let theirs = "target/repro/tiny-1.0.0/second/dist";
     let answer = fixture.well(&format!("xtask repro tiny --against {theirs} --built --out {first}"));
-    assert!(answer.stdout.ends_with("7 artifacts, 4 files inside: identical\n"), "{}", answer.stdout);
+    assert!(answer.stdout.ends_with("7 artifacts, 8 files inside: identical\n"), "{}", answer.stdout);
     let answer = fixture.run(&format!("xtask repro tiny --against {theirs}"));
     assert!(answer.code == 2 && answer.stderr.contains("move it elsewhere"), "{}", answer.text(""));
     fs_err::write(fixture.checkout().join(theirs).join("more"), "x").unwrap();
@@ -255,7 +255,7 @@ fn what_the_fixed_layout_hides_is_found_with_another() {
         all.find(|it| it["place"].as_array().unwrap().iter().any(|at| at == member))
             .unwrap_or_else(|| panic!("{member}"))
     };
-    let share = |name: &str| format!("usr/lib/tiny-1.0/share/{name}");
+    let share = |name: &str| format!("homely-1.0.0-1-x86_64/tree/usr/lib/tiny-1.0/share/{name}");
     let pwd = found(&share("pwd"));
     assert_eq!((&pwd["first"], pwd["what"].as_str()), (&Value::from("/build"), Some("text")));
     assert!(pwd["second"].as_str().unwrap().starts_with("/elsewhere/"), "{pwd}");

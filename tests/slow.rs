@@ -1,6 +1,7 @@
 //! The real thing: Xen built from an empty store, both series laid over each other, and their programs started there. Runs with
 //! `cargo xtask test --slow` and takes the machine for the better part of an hour; asks a Debian mirror.
 
+mod bundle;
 mod debian;
 mod published;
 mod quilt;
@@ -14,12 +15,10 @@ use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 use xshell::{Shell, cmd};
 use xtask::catalog;
-use xtask::context::Context;
 use xtask::digest::Hash;
 use xtask::papers::BOM;
 use xtask::papers::query::{Bill, Question};
 use xtask::recipe::Recipe;
-use xtask::sandbox::Sandbox;
 
 const SERIES: [&str; 2] = ["xen-4.17.5+72", "xen-4.20.3+127"];
 
@@ -44,14 +43,20 @@ static HOME: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// The artifacts of a recipe, built by the first test that asks.
 fn built(stem: &str) -> PathBuf {
+    packed(stem, 1)
+}
+
+/// The same in a revision; what was built is only packed again.
+fn packed(stem: &str, revision: u32) -> PathBuf {
     static DONE: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
-    let out = HOME.join("dist").join(stem);
+    let out = HOME.join("dist").join(format!("{stem}-{revision}"));
     let mut done = DONE.lock().unwrap_or_else(|broken| broken.into_inner());
-    let well = *done.entry(stem.to_owned()).or_insert_with(|| {
+    let well = *done.entry(format!("{stem}-{revision}")).or_insert_with(|| {
         let shell = Shell::new().unwrap();
         shell.change_dir(root());
-        let (program, store) = (env!("CARGO_BIN_EXE_xtask"), HOME.join("store"));
-        Command::from(cmd!(shell, "{program} build {stem} --store {store} --out {out}")).status().unwrap().success()
+        let (program, store, revision) = (env!("CARGO_BIN_EXE_xtask"), HOME.join("store"), revision.to_string());
+        let build = cmd!(shell, "{program} build {stem} --store {store} --out {out} --revision {revision}");
+        Command::from(build).status().unwrap().success()
     });
     assert!(well, "{stem} was not built");
     out
@@ -139,43 +144,4 @@ fn no_file_of_one_series_overwrites_another_outside_the_common_part() {
     let last = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned();
     let event: Value = serde_json::from_str(&last).unwrap();
     assert_eq!(event["result"]["co-installation"], serde_json::json!([]), "{event}");
-}
-
-#[test]
-fn both_series_start_in_one_root() {
-    if !asked() {
-        return;
-    }
-    // What a machine would have under it: the distribution that the packages are for.
-    let net = xtask::cli::Net::default();
-    let place = xtask::cli::Place { store: Some(HOME.join("store")) };
-    let report = xtask::report::Report::new(xtask::report::Style::Plain);
-    let ctx = Context::open(&report, &place, &net, &xtask::cli::Work::default()).unwrap();
-    let toolchain = xtask::toolchain::Toolchain::load(&root(), &recipe(SERIES[0]).toolchain).unwrap();
-    let distribution = xtask::rootfs::obtain(&ctx, &toolchain).unwrap();
-    let machine = HOME.join("machine");
-    fs_err::create_dir_all(&machine).unwrap();
-    xtask::tree::copy(&distribution.path, &machine).unwrap();
-    for stem in SERIES {
-        let tarball = built(stem).join(format!("{stem}-x86_64.tar.zst"));
-        let mut archive =
-            tar::Archive::new(zstd::stream::read::Decoder::new(fs_err::File::open(tarball).unwrap()).unwrap());
-        archive.set_preserve_permissions(true);
-        archive.unpack(&machine).unwrap();
-    }
-    let sandbox = Sandbox {
-        root: machine,
-        writable: Vec::new(),
-        readonly: Vec::new(),
-        env: BTreeMap::new(),
-        cwd: "/tmp".to_owned(),
-        interactive: false,
-        administrator: false,
-        open_root: false,
-    };
-    let series = SERIES.map(|stem| recipe(stem).series);
-    let arguments = ["/bin/sh", "-c", include_str!("coinstall/check"), "check", &series[0], &series[1]];
-    let output = sandbox.command(&ctx, &arguments).unwrap().output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}");
 }

@@ -5,6 +5,7 @@
 //! is `package::install`'s.
 
 mod arch;
+pub mod bundle;
 mod deb;
 pub mod install;
 mod layout;
@@ -16,7 +17,7 @@ mod tarball;
 pub use layout::{Layout, Placed};
 pub use manifest::{Document, Item, What};
 pub use parcel::{Goods, Parcel, parcels};
-pub use tarball::write as write_tarball;
+pub use tarball::Tarball;
 
 use crate::digest::Hash;
 use crate::filter::Filter;
@@ -30,11 +31,6 @@ use std::path::Path;
 pub const MANIFEST: &str = "manifest.json";
 pub const AUDIT: &str = "audit.json";
 pub const SUMS: &str = "SHA256SUMS";
-
-/// `xen-4.17.5+72-x86_64.tar.zst`.
-pub fn tarball_name(recipe: &Recipe) -> String {
-    format!("{}-{}.tar.zst", recipe.stem(), recipe.architecture.gnu())
-}
 
 /// A finished file.
 #[derive(Clone, Debug)]
@@ -63,7 +59,7 @@ pub fn pack(goods: &Goods, audit_json: &str, into: &Path) -> Result<Packed> {
             Format::Arch => arch::write,
             Format::Deb => deb::write,
             Format::Rpm => rpm::write,
-            Format::Tar => tarball,
+            Format::Tar => bundle::write,
         };
         let packed = write(goods, into).with_context(|| format!("packing {} as {}", recipe.stem(), format.name()))?;
         let size = packed.iter().map(|artifact| artifact.size).sum();
@@ -73,14 +69,6 @@ pub fn pack(goods: &Goods, audit_json: &str, into: &Path) -> Result<Packed> {
     }
     artifacts.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Packed { artifacts, document })
-}
-
-fn tarball(goods: &Goods, into: &Path) -> Result<Vec<Artifact>> {
-    let name = tarball_name(&goods.job.recipe);
-    let file = fs::File::create(into.join(&name))?;
-    let sha256 = tarball::write(goods.tree.path(), goods.tree.manifest(), goods.job.recipe.epoch, file)?;
-    let size = fs::metadata(into.join(&name))?.len();
-    Ok(vec![Artifact { name, size, sha256 }])
 }
 
 /// Writes one artifact.

@@ -67,7 +67,8 @@ pub fn key(job: &Job) -> Key {
         .field("relocate", format!("{:?}", recipe.relocate))
         .field("audit", format!("{:?}", recipe.audit))
         .field("package", format!("{:?}", recipe.package))
-        .field("own", relocate::own::digest().as_str());
+        .field("own", relocate::own::digest().as_str())
+        .field("bundle", package::bundle::digest().as_str());
     for rule in RULES {
         key = key.field("rule", rule.name);
     }

@@ -1,4 +1,4 @@
-//! The tarball: a tree in byte order of its paths, everything owned by root, every time the recipe's epoch, one zstd frame.
+//! A tarball: everything owned by root, every time the recipe's epoch, one zstd frame. Order is its user's to keep.
 //!
 //! GNU headers, as every tar reads them: no extended attributes, no PAX records; a name over 100 bytes gets GNU's long-name entry.
 
@@ -19,57 +19,90 @@ const LEVEL: i32 = 10;
 /// window that a decoder accepts unasked, the second tree packs to half of what it does without.
 const WINDOW: std::ops::RangeInclusive<u32> = 20..=27;
 
-/// Writes `tree`, which is at `root`, and gives the sha256 of the tarball.
-pub fn write(root: &Path, tree: &Manifest, epoch: u64, to: impl Write) -> Result<Hash> {
-    let mut zstd = zstd::Encoder::new(Hasher::new(BufWriter::new(to)), LEVEL)?;
-    zstd.include_checksum(true)?;
-    zstd.long_distance_matching(true)?;
-    zstd.window_log(tree.bytes().max(1).ilog2().saturating_add(1).clamp(*WINDOW.start(), *WINDOW.end()))?;
-    let mut tar = Builder::new(zstd);
-    for entry in &tree.entries {
-        interrupt::check()?;
-        append(&mut tar, root, &entry.path, &entry.kind, epoch).with_context(|| format!("packing {}", entry.path))?;
-    }
-    let (mut file, hash, _) = tar.into_inner()?.finish()?.finish();
-    file.flush()?;
-    Ok(hash)
+/// A tarball under way. What is given to it is written in the order in which it is given.
+pub struct Tarball<W: Write> {
+    tar: Builder<zstd::Encoder<'static, Hasher<BufWriter<W>>>>,
+    epoch: u64,
 }
 
-fn append(tar: &mut Builder<impl Write>, root: &Path, path: &str, kind: &Kind, epoch: u64) -> Result<()> {
-    let mut header = Header::new_gnu();
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_username("root")?;
-    header.set_groupname("root")?;
-    header.set_mtime(epoch);
-    header.set_size(0);
-    match kind {
-        Kind::Directory { mode } => {
-            header.set_entry_type(EntryType::Directory);
-            header.set_mode(*mode);
-            tar.append_data(&mut header, format!("{path}/"), io::empty())?;
-        }
-        Kind::File { mode, size, sha256 } => {
-            header.set_entry_type(EntryType::Regular);
-            header.set_mode(*mode);
-            header.set_size(*size);
-            let mut file = Hashing { inner: fs::File::open(root.join(path))?, hasher: Hasher::new(io::sink()) };
-            tar.append_data(&mut header, path, (&mut file).take(*size))?;
-            let (_, found, found_size) = file.hasher.finish();
-            // An entry that is shorter than its header says would shift everything behind it.
-            if (&found, found_size) != (sha256, *size) {
-                bail!(
-                    "it changed while it was packed: expected {size} bytes, sha256 {sha256}, found {found_size}, {found}"
-                );
-            }
-        }
-        Kind::Symlink { target } => {
-            header.set_entry_type(EntryType::Symlink);
-            header.set_mode(0o777);
-            tar.append_link(&mut header, path, target)?;
-        }
+impl<W: Write> Tarball<W> {
+    /// `bytes` is how much will come, roughly; `epoch` the time of every entry, in seconds since 1970.
+    pub fn new(to: W, bytes: u64, epoch: u64) -> Result<Tarball<W>> {
+        let mut zstd = zstd::Encoder::new(Hasher::new(BufWriter::new(to)), LEVEL)?;
+        zstd.include_checksum(true)?;
+        zstd.long_distance_matching(true)?;
+        zstd.window_log(bytes.max(1).ilog2().saturating_add(1).clamp(*WINDOW.start(), *WINDOW.end()))?;
+        Ok(Tarball { tar: Builder::new(zstd), epoch })
     }
-    Ok(())
+
+    /// Everything that a manifest names, which lies at `root`, below `prefix`: empty, or with a slash at its end.
+    pub fn tree(&mut self, root: &Path, tree: &Manifest, prefix: &str) -> Result<()> {
+        for entry in &tree.entries {
+            self.entry(&root.join(&entry.path), &format!("{prefix}{}", entry.path), &entry.kind)?;
+        }
+        Ok(())
+    }
+
+    /// What lies at `from`, as `path`.
+    pub fn entry(&mut self, from: &Path, path: &str, kind: &Kind) -> Result<()> {
+        interrupt::check()?;
+        match kind {
+            Kind::Directory { mode } => self.folder(path, *mode),
+            Kind::File { mode, size, sha256 } => self.file(from, path, *mode, *size, sha256),
+            Kind::Symlink { target } => self.link(path, target),
+        }
+        .with_context(|| format!("packing {path}"))
+    }
+
+    pub fn folder(&mut self, path: &str, mode: u32) -> Result<()> {
+        let mut header = self.header(EntryType::Directory, mode, 0)?;
+        Ok(self.tar.append_data(&mut header, format!("{path}/"), io::empty())?)
+    }
+
+    pub fn link(&mut self, path: &str, target: &str) -> Result<()> {
+        let mut header = self.header(EntryType::Symlink, 0o777, 0)?;
+        Ok(self.tar.append_link(&mut header, path, target)?)
+    }
+
+    /// A file that is made here.
+    pub fn text(&mut self, path: &str, mode: u32, content: &[u8]) -> Result<()> {
+        let mut header = self.header(EntryType::Regular, mode, content.len() as u64)?;
+        Ok(self.tar.append_data(&mut header, path, content)?)
+    }
+
+    fn file(&mut self, from: &Path, path: &str, mode: u32, size: u64, sha256: &Hash) -> Result<()> {
+        let mut header = self.header(EntryType::Regular, mode, size)?;
+        let mut file = Hashing { inner: fs::File::open(from)?, hasher: Hasher::new(io::sink()) };
+        self.tar.append_data(&mut header, path, (&mut file).take(size))?;
+        let (_, found, found_size) = file.hasher.finish();
+        // An entry that is shorter than its header says would shift everything behind it.
+        if (&found, found_size) != (sha256, size) {
+            bail!(
+                "it changed while it was packed: expected {size} bytes, sha256 {sha256}, found {found_size}, {found}"
+            );
+        }
+        Ok(())
+    }
+
+    fn header(&self, kind: EntryType, mode: u32, size: u64) -> Result<Header> {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_username("root")?;
+        header.set_groupname("root")?;
+        header.set_mtime(self.epoch);
+        header.set_size(size);
+        Ok(header)
+    }
+
+    /// The sha256 of the tarball.
+    pub fn finish(self) -> Result<Hash> {
+        let (mut file, hash, _) = self.tar.into_inner()?.finish()?.finish();
+        file.flush()?;
+        Ok(hash)
+    }
 }
 
 /// A reader that keeps the digest of what went through.
