@@ -82,6 +82,12 @@ fn versions_are_read_on_both_sides() {
     let user = bytes(Shape::Program, "int later(void);\nint main(void) { return later(); }\n", &[], &[&library]);
     let user = parse(&user).unwrap().unwrap();
     assert_eq!(user.version_needs["libanswer.so.1"], ["VERS_1.1".to_owned()].into());
+    assert!(user.versioned_imports.contains("later@VERS_1.1"), "{:?}", user.versioned_imports);
+    let exports = ["answer@VERS_1.0", "later@VERS_1.1"].map(str::to_owned);
+    assert!(exports.iter().all(|name| offered.versioned_exports.contains(name)), "{:?}", offered.versioned_exports);
+    let plain = facts(Shape::Library, "int ask(void);\nint answer(void) { return ask(); }\n", &[]);
+    assert!(plain.versioned_imports.contains("ask@Base"), "{:?}", plain.versioned_imports);
+    assert_eq!(plain.versioned_exports, ["answer@Base".to_owned()].into());
 }
 
 #[test]

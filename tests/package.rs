@@ -1,5 +1,6 @@
 //! The laws of the artifacts: same tree, same bytes; readable by the tools that people have; in their place whole or not at all.
 
+mod deb;
 mod rpm;
 
 use crate::support::expect::golden;
@@ -274,10 +275,15 @@ fn staged(ctx: &Context, recipe: &Recipe, content: &Content) -> (Job, Staged) {
 
 /// The artifacts of a tree for a machine that offers nothing, in a folder that is there.
 pub fn packed(job: &Job, tree: &Relocated, facts: &Facts, into: &Path) -> Packed {
+    packed_for(job, tree, facts, Path::new("/nonexistent"), into).unwrap()
+}
+
+/// The same for a machine whose toolchain's root is `machine`.
+fn packed_for(job: &Job, tree: &Relocated, facts: &Facts, machine: &Path, into: &Path) -> anyhow::Result<Packed> {
     let report = Report::new(Style::Silent);
-    let parcels = parcels(job, tree).unwrap();
-    let goods = Goods { job, tree, facts, root: Path::new("/nonexistent"), parcels, report: &report, jobs: 2 };
-    pack(&goods, "{}\n", into).unwrap()
+    let parcels = parcels(job, tree)?;
+    let goods = Goods { job, tree, facts, root: machine, parcels, report: &report, jobs: 2 };
+    pack(&goods, "{}\n", into)
 }
 
 /// A recipe with empty queues and a toolchain without packages.

@@ -7,6 +7,7 @@ use goblin::elf::dynamic::{DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_TEXTREL, DT_BIND_
 use goblin::elf::header::{EI_CLASS, ELFCLASS32, ELFMAG, ET_DYN, ET_EXEC, ET_REL};
 use goblin::elf::note::NT_GNU_BUILD_ID;
 use goblin::elf::program_header::{PF_X, PT_GNU_RELRO, PT_GNU_STACK, PT_NOTE};
+use goblin::elf::sym::{STB_GLOBAL, STB_GNU_UNIQUE, STB_WEAK, STV_DEFAULT, STV_PROTECTED};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +48,12 @@ pub struct Elf {
     /// Names of the symbols that other files must supply.
     #[serde(skip)]
     pub imports: BTreeSet<String>,
+    /// The same with the version of each, `puts@GLIBC_2.2.5`, or `@Base` where it has none, as deb-symbols(5) writes them.
+    #[serde(skip)]
+    pub versioned_imports: BTreeSet<String>,
+    /// What a library offers, in the same form; the linker's own marks are left out.
+    #[serde(skip)]
+    pub versioned_exports: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,6 +104,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Elf>, String> {
     let file = goblin::elf::Elf::parse(bytes).map_err(|cause| format!("malformed ELF file: {cause}"))?;
     let notes = notes(&file, bytes);
     let imports = imports(&file);
+    let (versioned_imports, versioned_exports) = versioned(&file);
     Ok(Some(Elf {
         class: if bytes.get(EI_CLASS) == Some(&ELFCLASS32) { Class::Elf32 } else { Class::Elf64 },
         machine: file.header.e_machine,
@@ -122,6 +130,8 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Elf>, String> {
             .as_ref()
             .is_some_and(|dynamic| dynamic.info.gnu_hash.is_some() && dynamic.info.hash.is_none()),
         imports,
+        versioned_imports,
+        versioned_exports,
     }))
 }
 
@@ -190,6 +200,42 @@ fn version_definitions(file: &goblin::elf::Elf) -> BTreeSet<String> {
     }
     definitions
 }
+
+/// Symbols that a linker gives to every library, as dpkg-gensymbols(1) leaves them out.
+const MARKS: [&str; 7] = ["__bss_end__", "__bss_start", "_edata", "_end", "_etext", "_fini", "_init"];
+
+/// All global dynamic symbols with their versions: those that are asked for, and those that are offered.
+fn versioned(file: &goblin::elf::Elf) -> (BTreeSet<String>, BTreeSet<String>) {
+    let mut names: BTreeMap<u16, &str> = BTreeMap::new();
+    for library in file.verneed.iter().flat_map(|section| section.iter()) {
+        let needs = library.iter();
+        names.extend(needs.filter_map(|need| Some((need.vna_other & VERSION, file.dynstrtab.get_at(need.vna_name)?))));
+    }
+    for definition in file.verdef.iter().flat_map(|section| section.iter()) {
+        let name = definition.iter().next().and_then(|first| file.dynstrtab.get_at(first.vda_name));
+        if definition.vd_flags & BASE == 0 {
+            names.extend(name.map(|name| (definition.vd_ndx & VERSION, name)));
+        }
+    }
+    let (mut asked, mut offered) = (BTreeSet::new(), BTreeSet::new());
+    for (at, symbol) in file.dynsyms.iter().enumerate() {
+        let global = matches!(symbol.st_bind(), STB_GLOBAL | STB_WEAK | STB_GNU_UNIQUE);
+        let Some(name) = file.dynstrtab.get_at(symbol.st_name).filter(|name| global && !name.is_empty()) else {
+            continue;
+        };
+        let version = file.versym.as_ref().and_then(|section| section.get_at(at)).map(|version| version.version());
+        let version = version.and_then(|version| names.get(&version)).copied().unwrap_or("Base");
+        if symbol.is_import() {
+            asked.insert(format!("{name}@{version}"));
+        } else if matches!(symbol.st_visibility(), STV_DEFAULT | STV_PROTECTED) && !MARKS.contains(&name) {
+            offered.insert(format!("{name}@{version}"));
+        }
+    }
+    (asked, offered)
+}
+
+/// Without the bit that says that a version is not the one to link against.
+const VERSION: u16 = 0x7fff;
 
 struct Note {
     owner: String,

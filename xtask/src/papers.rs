@@ -3,7 +3,7 @@
 //! They say what the pins, the tree and its files say, and nothing else: what is not known is left out. Nothing in them comes from
 //! a clock, a machine or the network. `docs/papers.md` describes their fields.
 
-mod attribution;
+pub mod attribution;
 mod bom;
 mod buildinfo;
 mod packages;
