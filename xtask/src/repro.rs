@@ -8,6 +8,7 @@ pub mod compare;
 mod cpio;
 mod explain;
 mod members;
+mod page;
 pub mod report;
 mod rpm;
 pub mod variation;

@@ -24,7 +24,7 @@ pub fn elf(pair: &mut Pair, first: &[u8], second: &[u8]) {
             (Some(one), Some(other)) => {
                 binary(&mut inside, one, other, "ELF section");
                 let last = inside.found.last_mut().expect("two different contents have a difference");
-                if let Some(cause) = derived(name) {
+                if let Some(cause) = derived(name, one, last.offset.unwrap_or_default()) {
                     last.causes = vec![cause.to_owned()];
                 }
             }
@@ -38,11 +38,17 @@ pub fn elf(pair: &mut Pair, first: &[u8], second: &[u8]) {
     }
 }
 
-/// Sections that hold nothing of their own.
-fn derived(section: &str) -> Option<&'static str> {
+/// What holds nothing of its own.
+fn derived(section: &str, content: &[u8], at: usize) -> Option<&'static str> {
+    const DEBUG_LINK: &str = "debug link: a check sum of the debug file, follows from another difference";
+    const BUILD_ID: &str = "build-id: the linker's digest of the file, follows from another difference";
+    // A note of the type 3, NT_GNU_BUILD_ID, with the owner GNU, wherever a linker script puts it; the digest follows.
+    const NOTE: &[u8] = b"\x03\0\0\0GNU\0";
+    const LONGEST: usize = 20;
+    let before = &content[at.saturating_sub(NOTE.len() + LONGEST)..at.min(content.len())];
     match section {
-        ".note.gnu.build-id" => Some("build-id: the linker's digest of the file, follows from another difference"),
-        ".gnu_debuglink" => Some("debug link: a check sum of the debug file, follows from another difference"),
+        ".gnu_debuglink" => Some(DEBUG_LINK),
+        _ if section.starts_with(".note") && memchr::memmem::find(before, NOTE).is_some() => Some(BUILD_ID),
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! A comparison as text, as JSON, and as a page that needs nothing but itself. Pure.
+//! A comparison as text and as JSON. Pure. The page for a browser is `page`'s.
 
 use super::variation::{Fixed, Varied};
 use super::{Comparison, Difference};
@@ -65,33 +65,6 @@ impl Proof {
         })
     }
 
-    pub fn html(&self) -> String {
-        let mut page = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{0}</title>\n<style>{STYLE}</style>\n</head>\n\
-             <body>\n<h1>{0}</h1>\n",
-            escaped(&self.sentence())
-        );
-        let difference = |difference: &Difference| {
-            let offset = difference.offset.map(|offset| offset.to_string()).unwrap_or_default();
-            [
-                difference.place.join(" → "),
-                difference.what.clone(),
-                offset,
-                difference.first.clone(),
-                difference.second.clone(),
-                difference.causes.join("; "),
-            ]
-        };
-        let differences = self.comparison.differences.iter().map(difference).collect();
-        page += &html_table("Artifacts", ["artifact", "files", "result"], self.artifact_rows());
-        page += &html_table("Differences", ["place", "what", "offset", "first", "second", "cause"], differences);
-        page += &html_table("Varied", ["circumstance", "first", "second"], self.varied_rows());
-        page += &html_table("Not varied", ["circumstance", "reason"], self.fixed_rows());
-        page + "</body>\n</html>\n"
-    }
-
     fn varied_rows(&self) -> Vec<[String; 3]> {
         self.varied.iter().map(|v| [v.what.to_owned(), v.first.clone(), v.second.clone()]).collect()
     }
@@ -106,24 +79,6 @@ impl Proof {
         let result = |identical| if identical { "identical" } else { "different" }.to_owned();
         artifacts.map(|it| [it.name.clone(), files(it.files), result(it.identical)]).collect()
     }
-}
-
-const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;margin:2rem;max-width:90rem}h1{font-size:1.3rem}\
-h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse}\
-th,td{text-align:left;vertical-align:top;padding:.3rem .8rem;border-bottom:1px solid GrayText;overflow-wrap:anywhere}\
-td{font-family:ui-monospace,monospace;font-size:.9rem}";
-
-fn html_table<const N: usize>(title: &str, head: [&str; N], rows: Vec<[String; N]>) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
-    let cells = |tag: &str, row: &[String]| -> String {
-        let cells: String = row.iter().map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell))).collect();
-        format!("<tr>{cells}</tr>\n")
-    };
-    let head = cells("th", &head.map(str::to_owned));
-    let body: String = rows.iter().map(|row| cells("td", row)).collect();
-    format!("<h2>{title}</h2>\n<table>\n<thead>{head}</thead>\n<tbody>\n{body}</tbody>\n</table>\n")
 }
 
 fn headed<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> Vec<[String; N]> {
@@ -147,8 +102,4 @@ pub fn explanation(difference: &Difference) -> String {
 /// Names come out of archives that may be anybody's: none may move the user's cursor.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
-}
-
-fn escaped(text: &str) -> String {
-    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

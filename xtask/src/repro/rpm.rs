@@ -60,8 +60,11 @@ const TAGS: [(u32, &str); 42] = [
     (5097, "PAYLOADDIGESTALT"),
 ];
 
-/// What is in front, by place, and the payload.
-pub fn parts(bytes: &[u8]) -> Result<(Vec<(String, Vec<u8>)>, &[u8])> {
+/// A part by its place.
+type Part = (String, Vec<u8>);
+
+/// What is in front, and the payload.
+pub fn parts(bytes: &[u8]) -> Result<(Vec<Part>, &[u8])> {
     let lead = bytes.get(..LEAD).context("the lead is cut short")?;
     let mut parts = vec![("lead".to_owned(), lead.to_vec())];
     let signature = LEAD + header("signature", &bytes[LEAD..], &mut parts).context("reading the signature")?;
@@ -73,7 +76,7 @@ pub fn parts(bytes: &[u8]) -> Result<(Vec<(String, Vec<u8>)>, &[u8])> {
 }
 
 /// Adds the tags of the header that `bytes` begin with; gives its size.
-fn header(which: &str, bytes: &[u8], parts: &mut Vec<(String, Vec<u8>)>) -> Result<usize> {
+fn header(which: &str, bytes: &[u8], parts: &mut Vec<Part>) -> Result<usize> {
     ensure!(bytes.starts_with(HEADER), "it does not begin with 8eade801");
     let (count, size) = (word(bytes, 8)? as usize, word(bytes, 12)? as usize);
     let store = count.checked_mul(ENTRY).and_then(|index| index.checked_add(INTRODUCTION)).context("it has no end")?;

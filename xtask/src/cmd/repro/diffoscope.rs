@@ -73,7 +73,8 @@ pub fn run(ctx: &Context, root: &Path, readonly: Vec<(PathBuf, String)>, cwd: &s
         root: root.to_owned(),
         writable: Vec::new(),
         readonly,
-        env: BTreeMap::new(),
+        // There is no loader's cache, in which Python would find it.
+        env: BTreeMap::from([("LIBARCHIVE".to_owned(), "libarchive.so.13".to_owned())]),
         cwd: cwd.to_owned(),
         interactive: false,
         administrator: false,
@@ -84,7 +85,10 @@ pub fn run(ctx: &Context, root: &Path, readonly: Vec<(PathBuf, String)>, cwd: &s
         ["diffoscope", "--text=-", "--no-progress", "--exclude-directory-metadata=recursive", "first", "second"];
     let output = sandbox.command(ctx, &words)?.output().context("starting diffoscope")?;
     match output.status.code() {
-        Some(0 | 1) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        // Python ends with 1, too, when it gives up.
+        Some(0 | 1) if output.stderr.is_empty() || !output.stdout.is_empty() => {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
         _ => {
             let said = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
             Err(Fault::failed(format!("diffoscope: {}\n{said}", output.status)).into())
@@ -92,11 +96,13 @@ pub fn run(ctx: &Context, root: &Path, readonly: Vec<(PathBuf, String)>, cwd: &s
     }
 }
 
-/// A place as a path below a folder, wherever an archive wants its members to be.
+/// A place as a path below a folder, wherever an archive wants its members to be. Folders do not have an archive's name:
+/// diffoscope takes such a folder for an archive.
 fn path(place: &[String]) -> PathBuf {
-    let parts = place.iter().flat_map(|part| part.split('/'));
+    let place = place.join(".unpacked/");
+    let parts = place.split('/');
     let safe = |part: &str| if part == ".." { "dotdot".to_owned() } else { part.replace('\0', "\u{fffd}") };
-    parts.filter(|part| !matches!(*part, "" | ".")).map(safe).collect()
+    parts.filter(|part| !matches!(*part, "" | "." | ".unpacked")).map(safe).collect()
 }
 
 #[cfg(test)]
@@ -106,7 +112,7 @@ mod tests {
     #[test]
     fn no_place_lies_outside() {
         let place = ["x.tar".to_owned(), "./../../etc//passwd".to_owned()];
-        assert_eq!(path(&place), Path::new("x.tar/dotdot/dotdot/etc/passwd"));
+        assert_eq!(path(&place), Path::new("x.tar.unpacked/dotdot/dotdot/etc/passwd"));
         assert_eq!(path(&["/etc".to_owned()]), Path::new("etc"));
     }
 }
