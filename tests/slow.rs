@@ -5,6 +5,7 @@ mod bundle;
 mod debian;
 mod published;
 mod quilt;
+mod repro;
 mod rpm;
 
 use crate::support::{expect, root};

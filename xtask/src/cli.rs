@@ -331,6 +331,10 @@ pub enum BenchName {
     Patch,
     /// A patch queue applied, verified and refreshed, beside quilt and git am
     Queue,
+    /// Two sets of artifacts compared, beside diffoscope
+    Compare,
+    /// The .deb set from an empty store, beside Debian's own build of its source package
+    Deb,
 }
 
 /// Which recipe.

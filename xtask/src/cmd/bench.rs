@@ -3,6 +3,8 @@
 //!
 //! The store is one of its own, made anew below `target/bench`; downloads are shared with the user's store.
 
+mod compare;
+mod debian;
 mod patch;
 mod queue;
 mod root;
@@ -19,6 +21,7 @@ use crate::table::table;
 use crate::usage::Usage;
 use crate::{rootfs, sandbox, sources};
 use anyhow::{Context as _, Result};
+use clap::ValueEnum as _;
 use fs_err as fs;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -61,7 +64,7 @@ pub fn run(args: &cli::Bench, report: &Report) -> Result<()> {
 
     let mut names = args.names.clone();
     if names.is_empty() {
-        names = vec![BenchName::Root, BenchName::Build, BenchName::Nothing, BenchName::Patch, BenchName::Queue];
+        names = BenchName::value_variants().to_vec();
     }
     names.sort();
     names.dedup();
@@ -74,6 +77,8 @@ pub fn run(args: &cli::Bench, report: &Report) -> Result<()> {
             BenchName::Nothing => rows.push(bench.nothing()?),
             BenchName::Patch => rows.extend(patch::run(&bench)?),
             BenchName::Queue => rows.extend(queue::run(&bench)?),
+            BenchName::Compare => rows.extend(compare::run(&user, &bench)?),
+            BenchName::Deb => rows.extend(debian::run(&bench)?),
         }
     }
     report.result(&shown(&rows), json!(rows));
@@ -100,7 +105,7 @@ impl Bench {
     /// The whole build by this program, then by hand.
     fn build(&self) -> Result<Vec<Row>> {
         rootfs::obtain(&self.ctx, &self.job.toolchain)?;
-        let (here, result) = self.timed_build(&self.ctx.root)?;
+        let (here, result) = self.timed_build(&self.ctx, &self.ctx.root, &[])?;
         let before = Usage::now()?.children;
         let by_hand = self.by_hand()?;
         let cpu_by_hand = Usage::now()?.children - before;
@@ -131,10 +136,10 @@ impl Bench {
 
     /// A build with nothing to do, and the scripts again in their finished folders.
     fn nothing(&self) -> Result<Row> {
-        self.timed_build(&self.ctx.root)?;
+        self.timed_build(&self.ctx, &self.ctx.root, &[])?;
         let mut times = Vec::new();
         for _ in 0..REPEATS {
-            times.push(self.timed_build(&self.ctx.root)?.0);
+            times.push(self.timed_build(&self.ctx, &self.ctx.root, &[])?.0);
         }
         if !self.hand().exists() {
             self.by_hand()?;
@@ -154,9 +159,9 @@ impl Bench {
         Ok(time)
     }
 
-    /// Runs this program's `build` as a user does, in `checkout`: how long it took, and its result.
+    /// Runs this program's `build` as a user does, in `checkout` and with the store of `ctx`: how long it took, and its result.
     #[expect(clippy::disallowed_methods, reason = "the program measures itself from outside")]
-    fn timed_build(&self, checkout: &Path) -> Result<(Duration, Value)> {
+    fn timed_build(&self, ctx: &Context, checkout: &Path, options: &[&str]) -> Result<(Duration, Value)> {
         let task = self.ctx.report.begin("bench", &format!("build {}", self.job.recipe.stem()), None);
         let program = std::env::current_exe().context("finding this program")?;
         let words: Vec<OsString> = vec![
@@ -164,14 +169,15 @@ impl Bench {
             self.job.recipe.stem().into(),
             "--json".into(),
             "--offline".into(),
-            format!("--jobs={}", self.ctx.jobs).into(),
+            format!("--jobs={}", ctx.jobs).into(),
             "--store".into(),
-            self.ctx.store.root().into(),
+            ctx.store.root().into(),
             "--out".into(),
             self.folder.join("out").into(),
         ];
         let start = Instant::now();
-        let output = Command::new(program).args(words).current_dir(checkout).stdin(Stdio::null()).output()?;
+        let output =
+            Command::new(program).args(words).args(options).current_dir(checkout).stdin(Stdio::null()).output()?;
         let time = start.elapsed();
         let last = String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned();
         let event: Value = serde_json::from_str(&last).unwrap_or_default();

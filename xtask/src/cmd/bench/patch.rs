@@ -14,14 +14,14 @@ const SOURCE: &str = "xen";
 const FILE: &str = "tools/xl/xl.c";
 
 pub fn run(bench: &Bench) -> Result<Vec<Row>> {
-    bench.timed_build(&bench.ctx.root)?;
+    bench.timed_build(&bench.ctx, &bench.ctx.root, &[])?;
     let cold = cost(bench)?;
     let checkout = checkout(bench)?;
     let job = Job::of(&bench.ctx, &checkout, &bench.job.recipe.stem())?;
     let before = bench.job.plan.steps.iter();
     let changed: Vec<&str> =
         before.zip(&job.plan.steps).filter(|(a, b)| a.key != b.key).map(|(a, _)| a.name.as_str()).collect();
-    bench.timed_build(&checkout)?;
+    bench.timed_build(&bench.ctx, &checkout, &[])?;
     let warm = cost(bench)?;
     Ok(vec![
         Row {

@@ -13,7 +13,7 @@ use fs_err as fs;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-const TOOLCHAIN: &str = "diffoscope";
+pub const TOOLCHAIN: &str = "diffoscope";
 
 const SIDES: [&str; 2] = ["first", "second"];
 
