@@ -63,7 +63,7 @@ impl Said {
             rpath: Vec::new(),
             runpath: Vec::new(),
             version_needs: BTreeMap::new(),
-            version_definitions: BTreeSet::new(),
+            version_definitions: self.exports.iter().filter_map(|name| version(name)).collect(),
             hardening,
             gnu_hash_only: false,
             build_id: None,
@@ -74,6 +74,11 @@ impl Said {
             versioned_exports: self.exports.clone(),
         }
     }
+}
+
+/// `VERS_1.0` of `xencall0@VERS_1.0`.
+fn version(symbol: &str) -> Option<String> {
+    symbol.split_once('@').map(|(_, version)| version.to_owned()).filter(|version| version != "Base")
 }
 
 fn case() -> Case {

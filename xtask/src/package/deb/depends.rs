@@ -125,7 +125,10 @@ pub fn is_public(recipe: &Recipe, path: &str) -> bool {
 /// and which it had before is not known here.
 pub fn offer(recipe: &Recipe, parcel: &Parcel, elf: &Elf) -> Result<Library> {
     let version = relation::version(&recipe.version.to_string())?;
-    Ok(Library::new(&parcel.package.name, &elf.versioned_exports, &version))
+    // dpkg-gensymbols(1) counts the versions themselves as symbols.
+    let mut symbols: BTreeSet<String> = elf.version_definitions.iter().map(|node| format!("{node}@{node}")).collect();
+    symbols.extend(elf.versioned_exports.iter().cloned());
+    Ok(Library::new(&parcel.package.name, &symbols, &version))
 }
 
 /// What the toolchain's packages say of the libraries in them. Of two packages with a library of one name, one holds it for another
