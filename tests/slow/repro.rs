@@ -33,3 +33,25 @@ fn both_series_are_the_same_in_another_world() {
         }
     }
 }
+
+#[test]
+fn a_difference_is_opened_in_diffoscope() {
+    if !asked() {
+        return;
+    }
+    let (stem, ours) = (SERIES[0], built(SERIES[0]));
+    let (theirs, said) = (HOME.join("changed"), HOME.join("diffoscope.txt"));
+    fs_err::create_dir_all(&theirs).unwrap();
+    xtask::tree::copy(&ours, &theirs).unwrap();
+    let sums = fs_err::read_to_string(ours.join("SHA256SUMS")).unwrap();
+    fs_err::write(theirs.join("SHA256SUMS"), format!("{sums}no sum\n")).unwrap();
+    let (program, store) = (env!("CARGO_BIN_EXE_xtask"), HOME.join("store"));
+    let shell = Shell::new().unwrap();
+    shell.change_dir(root());
+    let line = cmd!(shell, "{program} repro {stem} --against {theirs} --built --out {ours} --store {store} --quiet");
+    let output = Command::from(line).arg(format!("--diffoscope={}", said.display())).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = fs_err::read_to_string(said).unwrap();
+    assert!(said.contains("second/SHA256SUMS") && said.contains("+no sum"), "{said}");
+    assert!(!said.contains("second/manifest.json"), "what is the same is not opened: {said}");
+}

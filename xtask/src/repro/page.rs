@@ -41,7 +41,7 @@ pre{margin:0;padding:.15rem .5rem;background:var(--soft);border-radius:.25rem;wh
  thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
  tr{display:block;padding:.5rem 0;border-bottom:1px solid var(--line)}
  th,td,td.number,section[aria-labelledby] tr>*{display:block;width:auto;border:0;padding:.05rem 0;text-align:left}
- td:empty{display:none}
+ section[aria-labelledby] td:empty{display:none}
  td[data-of]::before{content:attr(data-of) ' ';color:var(--dim)}
  dl{display:block}
  dt{margin-top:.4rem}
