@@ -22,6 +22,7 @@ mod tree;
 
 mod audit;
 mod bundle;
+mod check;
 mod dispatch;
 mod elf;
 mod package;

@@ -69,6 +69,8 @@ pub enum Verb {
     Shell(Shell),
     /// Check a built recipe's relocated tree and show all findings
     Audit(Audit),
+    /// Check that the artifacts in a folder, packages and papers, agree with each other
+    Check(Check),
     /// Build a recipe twice under different circumstances and compare every byte
     #[command(after_help = REPRO)]
     Repro(Repro),
@@ -153,6 +155,15 @@ pub struct Audit {
     pub common: Common,
     #[command(flatten)]
     pub work: Work,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// What a build wrote, such as target/dist/xen-4.17.5+72
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub show: Show,
 }
 
 #[derive(Debug, Args)]
@@ -445,6 +456,7 @@ impl Cli {
             Verb::Build(args) => args.common.show,
             Verb::Shell(args) => args.common.show,
             Verb::Audit(args) => args.common.show,
+            Verb::Check(args) => args.show,
             Verb::Bench(args) => args.common.show,
             Verb::Repro(args) => args.common.show,
             Verb::Verify(args) => args.common.show,

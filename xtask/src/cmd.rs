@@ -4,6 +4,7 @@ pub mod audit;
 pub mod bench;
 pub mod build;
 pub mod bump;
+pub mod check;
 pub mod fetch;
 pub mod list;
 pub mod patch;
@@ -28,6 +29,7 @@ pub fn run(verb: &Verb, report: &Report) -> Result<()> {
         Verb::Build(args) => build::run(args, report),
         Verb::Shell(args) => shell::run(args, report),
         Verb::Audit(args) => audit::run(args, report),
+        Verb::Check(args) => check::run(args, report),
         Verb::Repro(args) => repro::run(args, report),
         Verb::Verify(args) => verify::run(args, report),
         Verb::Patch(args) => patch::run(args, report),

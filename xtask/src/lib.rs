@@ -35,6 +35,7 @@ pub mod store;
 pub mod tree;
 
 pub mod audit;
+pub mod check;
 pub mod elf;
 pub mod inspection;
 pub mod package;

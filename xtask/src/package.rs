@@ -15,7 +15,7 @@ mod rpm;
 mod tarball;
 
 pub use layout::{Layout, Placed};
-pub use manifest::{Document, Item, What};
+pub use manifest::{Document, Item, Mode, What};
 pub use parcel::{Goods, Parcel, parcels};
 pub use tarball::Tarball;
 

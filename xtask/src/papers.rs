@@ -23,6 +23,8 @@ use anyhow::Result;
 use serde_json::Value;
 use std::path::Path;
 
+pub use packages::carried;
+
 pub const BOM: &str = "bom.cdx.json";
 pub const PROVENANCE: &str = "provenance.json";
 

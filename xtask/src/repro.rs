@@ -7,7 +7,7 @@ pub mod causes;
 pub mod compare;
 mod cpio;
 mod explain;
-mod members;
+pub mod members;
 mod page;
 pub mod report;
 mod rpm;

@@ -35,7 +35,12 @@ pub struct Placed<'a> {
 
 impl Layout {
     pub fn of(format: Format, recipe: &Recipe) -> Layout {
-        let public = recipe.relocate.public_libdir.trim_start_matches('/').to_owned();
+        Layout::with(format, recipe.relocate.public_libdir.trim_start_matches('/'))
+    }
+
+    /// The same from the public libraries' folder in the tree, without a leading slash.
+    pub fn with(format: Format, public: &str) -> Layout {
+        let public = public.to_owned();
         match format {
             Format::Deb | Format::Tar => Layout { moves: Vec::new(), without: &[] },
             // What the loader of a 64-bit system searches unasked (glibc, sysdeps/unix/sysv/linux/x86_64/64/configure). Init
@@ -59,7 +64,7 @@ impl Layout {
     }
 
     /// Where a link of the tree leads in the packages.
-    fn target(&self, link: &str, target: &str) -> String {
+    pub fn target(&self, link: &str, target: &str) -> String {
         let follow = || {
             let led = links::lead(links::parent(link), target)?;
             let (new_link, new_led) = (self.place(link)?, self.place(&led)?);

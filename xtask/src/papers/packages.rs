@@ -13,13 +13,16 @@ const FORMS: [(Format, &str, char); 3] =
     [(Format::Arch, ".pkg.tar.zst", '-'), (Format::Deb, ".deb", '_'), (Format::Rpm, ".rpm", '-')];
 
 /// The package that an artifact carries, by the artifact's name; nothing for what is none.
-pub fn carried<'r>(recipe: &'r Recipe, artifact: &str) -> Option<&'r str> {
+pub fn carried<'p>(packages: impl Iterator<Item = &'p str>, artifact: &str) -> Option<&'p str> {
     let (_, _, separator) = FORMS.iter().find(|(_, end, _)| artifact.ends_with(end))?;
-    let names = recipe.package.iter().map(|package| package.name.as_str());
     // `xen-libs` begins as `xen-libs-4.17` does.
-    names
+    packages
         .filter(|name| artifact.strip_prefix(name).is_some_and(|rest| rest.starts_with(*separator)))
         .max_by_key(|name| name.len())
+}
+
+fn of_recipe<'r>(recipe: &'r Recipe, artifact: &str) -> Option<&'r str> {
+    carried(recipe.package.iter().map(|package| package.name.as_str()), artifact)
 }
 
 /// One component a package that holds something, and what it depends on.
@@ -42,7 +45,7 @@ pub fn components(job: &Job, document: &Document, artifacts: &[Artifact]) -> Vec
         if let Some(summary) = &package.summary {
             component["description"] = json!(summary);
         }
-        let carriers = artifacts.iter().filter(|artifact| carried(recipe, &artifact.name) == Some(&package.name));
+        let carriers = artifacts.iter().filter(|artifact| of_recipe(recipe, &artifact.name) == Some(&package.name));
         let carriers: Vec<Value> = carriers.map(distribution).collect();
         if !carriers.is_empty() {
             component["externalReferences"] = json!(carriers);
@@ -57,7 +60,8 @@ pub fn components(job: &Job, document: &Document, artifacts: &[Artifact]) -> Vec
 /// The artifacts that carry the whole tree.
 pub fn of_all(recipe: &Recipe, artifacts: &[Artifact]) -> Vec<Value> {
     let about = |name: &str| name == MANIFEST || name == AUDIT;
-    let whole = artifacts.iter().filter(|artifact| !about(&artifact.name) && carried(recipe, &artifact.name).is_none());
+    let whole =
+        artifacts.iter().filter(|artifact| !about(&artifact.name) && of_recipe(recipe, &artifact.name).is_none());
     whole.map(distribution).collect()
 }
 

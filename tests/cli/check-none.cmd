@@ -1,0 +1,1 @@
+xtask check nowhere
