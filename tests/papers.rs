@@ -1,6 +1,7 @@
 //! What the bill says of files, and questions to a bill, `papers/bill.json`: every line of `papers/questions.txt` with its answer in
 //! `papers/answers.txt`.
 
+mod bundles;
 pub mod laws;
 
 use crate::package::{job, packed};
@@ -25,7 +26,11 @@ fn a_question_is_answered_as_written_down() {
     let mut text = String::new();
     for line in fs_err::read_to_string(folder.join("questions.txt")).unwrap().lines() {
         text += &format!("? {line}\n");
-        match Question::parse(line) {
+        let question = match line.strip_prefix("--advisory ") {
+            Some(id) => Question::of_advisory(id),
+            None => Question::parse(line),
+        };
+        match question {
             Ok(question) => {
                 for found in bill.answer(&question) {
                     text += &format!("{}\n", serde_json::to_string(&found).unwrap());
@@ -89,7 +94,8 @@ fn a_file_is_known_by_what_it_asks_for_and_what_it_holds() {
         packed.artifacts.push(Artifact { name: name.to_owned(), size: 3, sha256: Hash::of(name.as_bytes()) });
     }
     let key = KeyBuilder::new("test/1").finish();
-    papers::write(&job, &key, &tree, &facts, &mut packed, &at("into")).unwrap();
+    let subject = papers::Subject { job: &job, key: &key, tree: &tree, facts: &facts, bundles: &[] };
+    papers::write(&subject, &mut packed, &at("into")).unwrap();
     let text = fs_err::read_to_string(at("into").join(papers::BOM)).unwrap();
     let bill: serde_json::Value = serde_json::from_str(&text).unwrap();
     let file =

@@ -75,7 +75,8 @@ pub fn bill(bill: &Value) -> Vec<String> {
 
 fn component(component: &Value) -> Vec<String> {
     let mut findings = Vec::new();
-    let keys = component.as_object().map(|object| object.keys().map(String::as_str).collect()).unwrap_or(Vec::new());
+    let keys: Vec<&str> =
+        component.as_object().map(|object| object.keys().map(String::as_str).collect()).unwrap_or_default();
     findings.extend(keys.iter().filter(|key| !KEYS.contains(key)).map(|key| format!("unknown key `{key}`")));
     if !component["type"].as_str().is_some_and(|kind| TYPES.contains(&kind)) {
         findings.push(format!("type {}", component["type"]));
@@ -150,16 +151,15 @@ pub fn statement(statement: &Value, artifacts: &[&str]) -> Vec<String> {
         findings.push(format!("buildType is {}", definition["buildType"]));
     }
     for key in ["externalParameters", "internalParameters"] {
-        if !definition[key].as_object().is_some_and(|object| !object.is_empty()) {
+        if definition[key].as_object().is_none_or(|object| object.is_empty()) {
             findings.push(format!("{key} is {}", definition[key]));
         }
     }
     let all = list(&statement["subject"]).iter().chain(list(&definition["resolvedDependencies"]));
     for resource in all {
         let digest = resource["digest"].as_object();
-        let good = digest.is_some_and(|set| {
-            !set.is_empty() && set.values().all(|digits| digits.as_str().is_some_and(|digits| hexadecimal(digits)))
-        });
+        let good = digest
+            .is_some_and(|set| !set.is_empty() && set.values().all(|digits| digits.as_str().is_some_and(hexadecimal)));
         if !good {
             findings.push(format!("{} has the digest {}", resource["name"], resource["digest"]));
         }

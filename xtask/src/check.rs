@@ -26,8 +26,6 @@ pub struct Checked {
     pub opened: usize,
     /// Paths in them.
     pub paths: usize,
-    /// Artifacts of a form that is not read here: what they hold is not checked.
-    pub unread: Vec<String>,
     pub findings: Vec<Finding>,
 }
 
@@ -123,14 +121,10 @@ pub fn folder(folder: &Path) -> Result<Checked> {
     let formats = formats(provenance.as_ref());
     checked.findings.extend(missing(&formats, &document, &actual));
     for (name, bytes) in &held {
-        match inside::check(name, bytes, &document) {
-            Some((paths, findings)) => {
-                checked.opened += 1;
-                checked.paths += paths;
-                checked.findings.extend(findings);
-            }
-            None if inside::is_package(name) => checked.unread.push(name.clone()),
-            None => {}
+        if let Some((paths, findings)) = inside::check(name, bytes, &document) {
+            checked.opened += 1;
+            checked.paths += paths;
+            checked.findings.extend(findings);
         }
     }
     Ok(checked)

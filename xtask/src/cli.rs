@@ -1,6 +1,9 @@
 //! The command line: verbs, their options, their help. What the verbs do stands in `cmd`.
 
+mod finished;
 pub mod patch;
+
+pub use finished::{Check, Sbom, SbomQuery, SbomVerb};
 
 use crate::recipe::{self, Format, Recipe};
 use crate::report::Style;
@@ -40,11 +43,6 @@ Examples:
 
 The packages come by hash from a Debian mirror, or from the snapshot archive once mirrors have
 dropped them. Exit code 1 when a file differs.";
-
-const QUERY: &str = "\
-Examples:
-  cargo xtask sbom query seabios             every file with code of SeaBIOS, and its version
-  cargo xtask sbom query 'zlib < 1.2.13'     versions are compared as Debian does";
 
 /// Builds Xen from pinned sources into relocated, audited, reproducible artifacts.
 #[derive(Debug, Parser)]
@@ -158,15 +156,6 @@ pub struct Audit {
 }
 
 #[derive(Debug, Args)]
-pub struct Check {
-    /// What a build wrote, such as target/dist/xen-4.17.5+72
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
-    #[command(flatten)]
-    pub show: Show,
-}
-
-#[derive(Debug, Args)]
 pub struct Repro {
     #[command(flatten)]
     pub recipe: Wanted,
@@ -207,30 +196,6 @@ pub struct Verify {
     pub common: Common,
     #[command(flatten)]
     pub work: Work,
-}
-
-#[derive(Debug, Args)]
-pub struct Sbom {
-    #[command(subcommand)]
-    pub verb: SbomVerb,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum SbomVerb {
-    /// Name the files that hold or need a component, by the bills of the built recipes
-    #[command(after_help = QUERY)]
-    Query(SbomQuery),
-}
-
-#[derive(Debug, Args)]
-pub struct SbomQuery {
-    /// A component, with <, <=, =, >= or > and a version where only some are wanted
-    pub question: String,
-    /// The folder of one recipe's artifacts [default: all in target/dist]
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    #[command(flatten)]
-    pub show: Show,
 }
 
 #[derive(Debug, Args)]

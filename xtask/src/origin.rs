@@ -142,6 +142,7 @@ mod tests {
             license: None,
             signed_by: None,
             queue: None,
+            bundle: Vec::new(),
             origins,
         }
     }

@@ -6,6 +6,7 @@
 pub mod attribution;
 mod bom;
 mod buildinfo;
+pub mod bundles;
 mod packages;
 mod provenance;
 pub mod query;
@@ -31,10 +32,22 @@ pub const PROVENANCE: &str = "provenance.json";
 /// The version of this program, which is what made the papers.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Writes all papers into `into` and adds them to what was packed. `key` names the result.
-pub fn write(job: &Job, key: &Key, tree: &Relocated, facts: &Facts, packed: &mut Packed, into: &Path) -> Result<()> {
-    let attribution = attribution::Attribution::new(job, tree, facts)?;
-    let bom = text(&bom::bom(job, key, packed, &attribution));
+/// What the papers are about.
+pub struct Subject<'a> {
+    pub job: &'a Job,
+    /// Names the result.
+    pub key: &'a Key,
+    pub tree: &'a Relocated,
+    pub facts: &'a Facts,
+    /// Copies of others' code in the sources.
+    pub bundles: &'a [bundles::Carried],
+}
+
+/// Writes all papers into `into` and adds them to what was packed.
+pub fn write(subject: &Subject, packed: &mut Packed, into: &Path) -> Result<()> {
+    let Subject { job, key, .. } = subject;
+    let attribution = attribution::Attribution::new(job, subject.tree, subject.facts, subject.bundles)?;
+    let bom = text(&bom::bom(subject, packed, &attribution));
     let buildinfo = buildinfo::text(job, packed);
     packed.artifacts.push(package::put(into, BOM, &bom)?);
     packed.artifacts.push(package::put(into, &buildinfo::name(job), &buildinfo)?);

@@ -5,6 +5,7 @@
 
 mod check;
 mod diagnose;
+mod form;
 mod read;
 
 use crate::digest::{GitId, Hash};
@@ -202,6 +203,28 @@ pub struct Source {
     /// Where its patches are when `patches/` does not have them.
     pub queue: Option<PackedQueue>,
     pub origins: Vec<Origin>,
+    /// What the source carries of others and the steps build in.
+    pub bundle: Vec<Bundle>,
+}
+
+/// A copy of somebody else's code in a source's tree.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    /// As its makers call it: `lz4`.
+    pub name: String,
+    /// Where the tree says it: one of `files` has these words.
+    pub version: Option<String>,
+    /// SPDX expression.
+    pub license: Option<String>,
+    /// Its makers' page.
+    pub from: Option<String>,
+    /// Globs of its files in the source.
+    pub files: Vec<String>,
+    /// Globs of the staged files that it is built into; `!` takes away, the last match wins.
+    pub into: Vec<String>,
+    /// Names of its symbols, or words of its own, one of which is seen in one of `into` at least, and in no other ELF file of a step
+    /// that reads it.
+    pub marks: Vec<String>,
 }
 
 /// A patch queue that another source holds as quilt keeps one: a folder with a `series`.

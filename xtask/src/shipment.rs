@@ -113,7 +113,9 @@ fn make(ctx: &Context, job: &Job, key: &Key, making: &Making, staged: &Staged, r
         jobs: ctx.jobs,
     };
     let mut packed = package::pack(&goods, &verdict.json(recipe, &facts), making.root())?;
-    papers::write(job, key, &tree, &facts, &mut packed, making.root())?;
+    let bundles = papers::bundles::read(ctx, job)?;
+    let subject = papers::Subject { job, key, tree: &tree, facts: &facts, bundles: &bundles };
+    papers::write(&subject, &mut packed, making.root())?;
     package::seal(&packed.artifacts, making.root())?;
     Ok(verdict)
 }

@@ -96,6 +96,7 @@ impl History {
             signed_by: None,
             queue: None,
             origins: Vec::new(),
+            bundle: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! One package beside the manifest: every path with its kind, mode, content, owner and time. Bytes in, findings out.
 
 use super::{Finding, Look, NONE};
+use crate::digest::Hash;
 use crate::package::{Document, Item, Layout, Mode, What};
 use crate::papers;
 use crate::recipe::Format;
@@ -14,19 +15,15 @@ pub fn format(name: &str) -> Option<Format> {
     ends.into_iter().find(|(end, _)| name.ends_with(end)).map(|(_, format)| format)
 }
 
-pub fn is_package(name: &str) -> bool {
-    format(name).is_some()
-}
-
 /// The package that an artifact carries; nothing for the whole tree.
 pub fn carried<'d>(document: &'d Document, name: &str) -> Option<&'d str> {
     papers::carried(document.entries.iter().filter_map(|item| item.package.as_deref()), name)
 }
 
-/// How many paths were compared, and what is wrong with them; nothing for what is no package, or none that can be read here.
+/// How many paths were compared, and what is wrong with them; nothing for what is no package.
 pub fn check(name: &str, bytes: &[u8], document: &Document) -> Option<(usize, Vec<Finding>)> {
     let format = format(name)?;
-    let listing = listing(format, bytes)?;
+    let listing = listing(format, bytes);
     let mut look = Look::at(name);
     if let Some(broken) = &listing.broken {
         look.wrong(None, "content", "a whole archive", broken);
@@ -49,19 +46,25 @@ pub fn check(name: &str, bytes: &[u8], document: &Document) -> Option<(usize, Ve
     Some((found.len(), look.findings))
 }
 
-fn listing(format: Format, bytes: &[u8]) -> Option<Listing> {
+fn listing(format: Format, bytes: &[u8]) -> Listing {
     match format {
-        Format::Arch | Format::Tar => Some(members::list(bytes, Form::Tar)),
-        Format::Deb => {
-            let outer = members::list(bytes, Form::Ar);
-            let data = outer.order.iter().find(|(name, _)| name.starts_with("data.tar"));
-            let content = data.and_then(|id| members::contents(bytes, Form::Ar, &BTreeSet::from([id.clone()])).ok());
-            let Some(data) = content.and_then(|mut content| content.pop_first()) else {
-                return Some(Listing { broken: Some("no data.tar".to_owned()), ..Listing::default() });
-            };
-            Some(members::list(&data.1, Form::Tar))
+        Format::Arch | Format::Tar => members::list(bytes, Form::Tar),
+        Format::Deb => within(bytes, Form::Ar, "data.tar", Form::Tar),
+        Format::Rpm => within(bytes, Form::Rpm, "payload", Form::Cpio),
+    }
+}
+
+/// The members of the archive that a package has its files in.
+fn within(bytes: &[u8], form: Form, begins: &str, inner: Form) -> Listing {
+    let outer = members::list(bytes, form);
+    let id = outer.order.iter().find(|(name, _)| name.starts_with(begins));
+    let content = id.and_then(|id| members::contents(bytes, form, &BTreeSet::from([id.clone()])).ok());
+    match content.and_then(|mut content| content.pop_first()) {
+        Some((_, content)) => {
+            let listing = members::list(&content, inner);
+            Listing { broken: listing.broken.or(outer.broken), ..listing }
         }
-        Format::Rpm => None,
+        None => Listing { broken: Some(format!("no {begins}")), ..Listing::default() },
     }
 }
 
@@ -163,15 +166,21 @@ impl<'d> Expected<'d> {
         match (self.items.get(path).map(|item| &item.what), self.folders.get(path)) {
             (Some(what), _) if kind(what) != member.kind => look.wrong(Some(path), "kind", kind(what), member.kind),
             (Some(What::File { mode: wanted, size, sha256 }), _) => {
-                look.same(Some(path), "mode", mode(*wanted), mode(Mode(member.mode)));
+                look.same(Some(path), "mode", mode(*wanted), mode(Mode(member.mode & 0o7777)));
                 look.same(Some(path), "size", size, member.size);
                 look.same(Some(path), "sha256", sha256, &member.sha256);
             }
+            // cpio has the target as the content.
+            (Some(What::Symlink { target }), _) if member.link.is_empty() => {
+                look.same(Some(path), "target", Hash::of(target.as_bytes()), &member.sha256);
+            }
             (Some(What::Symlink { target }), _) => look.same(Some(path), "target", target, &member.link),
             (Some(What::Directory { mode: wanted }), _) => {
-                look.same(Some(path), "mode", mode(*wanted), mode(Mode(member.mode)));
+                look.same(Some(path), "mode", mode(*wanted), mode(Mode(member.mode & 0o7777)));
             }
-            (None, Some(wanted)) if is_folder => look.same(Some(path), "mode", mode(*wanted), mode(Mode(member.mode))),
+            (None, Some(wanted)) if is_folder => {
+                look.same(Some(path), "mode", mode(*wanted), mode(Mode(member.mode & 0o7777)))
+            }
             (None, _) if self.may(path) => {}
             // A folder above what the writer added.
             (None, _)

@@ -10,19 +10,26 @@ use crate::table::table;
 use anyhow::Result;
 use fs_err as fs;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub fn run(args: &cli::Sbom, report: &Report) -> Result<()> {
     let cli::SbomVerb::Query(args) = &args.verb;
-    let question = Question::parse(&args.question)?;
+    let (question, asked) = match (&args.advisory, &args.question) {
+        (Some(id), _) => (Question::of_advisory(id)?, format!("a patch of {id}")),
+        (None, question) => {
+            let text = question.as_deref().unwrap_or_default();
+            (Question::parse(text)?, text.trim().to_owned())
+        }
+    };
     let bills = bills(&args.out)?;
     let recipes: Vec<&str> = bills.iter().map(Bill::recipe).collect();
     let matches: Vec<Match> = bills.iter().flat_map(|bill| bill.answer(&question)).collect();
     let text = match matches.is_empty() {
-        true => format!("none: no file of {} holds or needs {}", recipes.join(", "), args.question.trim()),
+        true => format!("none: no file of {} holds or needs {asked}", recipes.join(", ")),
         false => shown(&matches),
     };
-    report.result(&text, json!({ "question": args.question, "recipes": recipes, "matches": matches }));
+    report.result(&text, json!({ "question": asked, "recipes": recipes, "matches": matches }));
     Ok(())
 }
 
@@ -55,11 +62,18 @@ fn below(dist: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn shown(matches: &[Match]) -> String {
-    let mut rows = vec![["RECIPE", "FILE", "COMPONENT", "VERSION", "HOW"].map(str::to_owned)];
+    let mut rows = vec![["RECIPE", "FILE", "PACKAGE", "COMPONENT", "VERSION", "HOW"].map(str::to_owned)];
     rows.extend(matches.iter().map(|found| {
         let file = found.file.clone().unwrap_or_else(|| "-".to_owned());
         let version = found.version.clone().unwrap_or_else(|| "unknown".to_owned());
-        [found.recipe.clone(), file, found.component.clone(), version, found.how.clone()]
+        let package = found.package.clone().unwrap_or_else(|| "-".to_owned());
+        [found.recipe.clone(), file, package, found.component.clone(), version, found.how.clone()]
     }));
-    table(&rows)
+    let held = matches.iter().filter(|found| found.embedded != Some(false));
+    let artifacts: BTreeSet<&String> = held.flat_map(|found| &found.artifacts).collect();
+    if artifacts.is_empty() {
+        return table(&rows);
+    }
+    let artifacts: Vec<String> = artifacts.into_iter().map(|artifact| format!("  {artifact}")).collect();
+    format!("{}\n\nthe artifacts that have them:\n{}", table(&rows).trim_end(), artifacts.join("\n"))
 }

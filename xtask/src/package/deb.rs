@@ -38,7 +38,7 @@ pub fn write(goods: &Goods, into: &Path) -> Result<Vec<Artifact>> {
     let maker = Maker {
         goods,
         providers: Providers::new(goods.job, goods.facts, goods.root, &goods.parcels)?,
-        attribution: Attribution::new(goods.job, goods.tree, goods.facts)?,
+        attribution: Attribution::new(goods.job, goods.tree, goods.facts, &[])?,
     };
     // The largest first, so that no thread is left alone with one at the end.
     let mut order: Vec<&Parcel> = goods.parcels.iter().collect();

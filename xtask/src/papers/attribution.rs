@@ -4,8 +4,12 @@
 //! A package of the toolchain is named where Debian's own names say which it is, and by its lock. What cannot be known this way is
 //! left out.
 
+use super::bundles::Carried;
+use crate::archive;
 use crate::audit::Facts;
-use crate::elf::Elf;
+use crate::elf::{Elf, Type};
+use crate::fault::Fault;
+use crate::filter::Filter;
 use crate::job::Job;
 use crate::relocate::{DISPATCH, Relocated};
 use crate::toolchain::{Deb, Toolchain};
@@ -13,6 +17,7 @@ use anyhow::{Context as _, Result};
 use fs_err as fs;
 use memchr::memmem;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 
 /// The component that stands for what this program itself adds to a tree.
 pub const OWN: &str = "xenwright";
@@ -44,18 +49,34 @@ pub struct Attribution {
     pub copies: BTreeMap<String, Copy>,
     /// The recipe's outside libraries with the toolchain's package where it is known, by SONAME.
     pub outside: BTreeMap<String, Option<Deb>>,
+    /// The toolchain's packages whose code the compiler puts into every program and library.
+    pub startup: Vec<Deb>,
 }
 
 impl Attribution {
-    pub fn new(job: &Job, tree: &Relocated, facts: &Facts) -> Result<Attribution> {
+    /// `bundles` are the copies in the sources' trees.
+    pub fn new(job: &Job, tree: &Relocated, facts: &Facts, bundles: &[Carried]) -> Result<Attribution> {
         let outside = &job.recipe.relocate.outside;
         let outside = outside.iter().map(|soname| (soname.clone(), package(&job.toolchain, soname).cloned()));
-        let mut attribution = Attribution { outside: outside.collect(), ..Attribution::default() };
+        let startup = startup(&job.toolchain);
+        let mut attribution = Attribution { outside: outside.collect(), startup, ..Attribution::default() };
+        let mut claims = bundles.iter().map(|carried| Claim::new(job, carried)).collect::<Result<Vec<_>>>()?;
         for (path, step) in tree.owners() {
             let mut parts = of_step(job, step);
-            if let Some(elf) = facts.entries.get(path).and_then(|fact| fact.elf()) {
+            let elf = facts.entries.get(path).and_then(|fact| fact.elf());
+            let file = tree.path().join(path);
+            let claimed = claims.iter().any(|claim| claim.into.keeps(path)) && fs::symlink_metadata(&file)?.is_file();
+            let bytes = match elf.is_some() || claimed {
+                true => plain(fs::read(&file).context("looking for copies of libraries")?),
+                false => Vec::new(),
+            };
+            for claim in claims.iter_mut().filter(|_| !bytes.is_empty()) {
+                if claim.holds(path, step, &bytes)? {
+                    parts.holds.insert(claim.carried.reference());
+                }
+            }
+            if let Some(elf) = elf {
                 attribution.add_needs(elf, &mut parts);
-                let bytes = fs::read(tree.path().join(path)).context("looking for copies of libraries")?;
                 for copy in copies(&job.toolchain, &bytes) {
                     let reference = format!("copy:{}", copy.name);
                     parts.holds.insert(reference.clone());
@@ -64,12 +85,106 @@ impl Attribution {
             }
             attribution.paths.insert(path.clone(), parts);
         }
+        claims.iter().try_for_each(Claim::kept)?;
         Ok(attribution)
+    }
+
+    /// Whether any path holds a component.
+    pub fn holds(&self, reference: &str) -> bool {
+        self.paths.values().any(|parts| parts.holds.contains(reference))
     }
 
     fn add_needs(&self, elf: &Elf, parts: &mut Parts) {
         let outside = elf.needed.iter().filter_map(|soname| Some((soname, self.outside.get(soname)?)));
         parts.needs.extend(outside.map(|(soname, deb)| library(soname, deb.as_ref())));
+        // Whatever is linked with the C library the usual way: a hypervisor or a firmware is not.
+        if matches!(elf.kind, Type::Executable | Type::Shared) && elf.needed.iter().any(|soname| soname == LIBC) {
+            parts.holds.extend(self.startup.iter().map(|deb| toolchain(&deb.name)));
+        }
+    }
+}
+
+const LIBC: &str = "libc.so.6";
+
+/// The reference of a package of the toolchain whose code is linked in.
+pub fn toolchain(name: &str) -> String {
+    format!("toolchain:{name}")
+}
+
+/// Where crt1.o, crti.o and libc_nonshared.a come from, and crtbegin.o and libgcc.a.
+fn startup(toolchain: &Toolchain) -> Vec<Deb> {
+    let version = |name: &str| name.strip_prefix("libgcc-")?.strip_suffix("-dev").map(str::to_owned);
+    let gcc = |name: &str| version(name).is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit()));
+    toolchain.debs.iter().filter(|deb| deb.name == "libc6-dev" || gcc(&deb.name)).cloned().collect()
+}
+
+/// What is in a compressed file, such as a hypervisor's image; the bytes themselves where they are not compressed.
+fn plain(bytes: Vec<u8>) -> Vec<u8> {
+    if !bytes.starts_with(b"\x1f\x8b") {
+        return bytes;
+    }
+    let mut inside = Vec::new();
+    let read = archive::decompress(bytes.as_slice()).and_then(|mut stream| Ok(stream.read_to_end(&mut inside)?));
+    if read.is_ok() { inside } else { bytes }
+}
+
+/// A copy in a source, and what is seen of it in the staged files.
+struct Claim<'c> {
+    job: &'c Job,
+    carried: &'c Carried,
+    into: Filter,
+    /// Steps that read it.
+    steps: BTreeSet<&'c str>,
+    /// Whether a file was named, and whether one showed a mark.
+    named: bool,
+    seen: bool,
+}
+
+impl<'c> Claim<'c> {
+    fn new(job: &'c Job, carried: &'c Carried) -> Result<Claim<'c>> {
+        let mut steps = BTreeSet::new();
+        for (name, step) in job.recipe.step.iter().filter(|(_, step)| step.source == carried.source) {
+            let filter = Filter::new(&step.paths)?;
+            if carried.files.iter().any(|file| filter.keeps(file)) {
+                steps.insert(name.as_str());
+            }
+        }
+        Ok(Claim { job, carried, into: Filter::new(&carried.bundle.into)?, steps, named: false, seen: false })
+    }
+
+    /// Whether the copy is in a file: the recipe says so, and the steps and the marks do not say otherwise.
+    fn holds(&mut self, path: &str, step: &str, bytes: &[u8]) -> Result<bool> {
+        let marks = &self.carried.bundle.marks;
+        let shows = marks.iter().any(|mark| memmem::find(bytes, mark.as_bytes()).is_some());
+        match (self.into.keeps(path), self.steps.contains(step)) {
+            (true, true) => {
+                self.named = true;
+                self.seen |= shows;
+                Ok(true)
+            }
+            (true, false) => Err(self.wrong(format!("{path} is of step {step}, which reads none of its files"))),
+            (false, true) if shows => Err(self.wrong(format!("{path} shows its mark and is not in `into`"))),
+            (false, _) => Ok(false),
+        }
+    }
+
+    /// At the end: the claim named something, and what it named looks like it.
+    fn kept(&self) -> Result<()> {
+        let marks = &self.carried.bundle.marks;
+        if !self.named {
+            return Err(self.wrong("nothing that was staged matches `into`".to_owned()));
+        }
+        if !marks.is_empty() && !self.seen {
+            return Err(self.wrong(format!("no file of `into` shows one of its marks: {}", marks.join(", "))));
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, what: String) -> anyhow::Error {
+        let (source, name) = (&self.carried.source, &self.carried.bundle.name);
+        Fault::failed(format!("`{name}` in source {source} of {}: {what}", self.job.recipe.stem()))
+            .cure(format!("correct `source.{source}.bundle` in the recipe"))
+            .into()
     }
 }
 

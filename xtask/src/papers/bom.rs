@@ -2,15 +2,15 @@
 //! every path that a step staged with what it is made of.
 
 use super::attribution::{self, Attribution, Copy, OWN, Parts};
-use super::packages;
-use super::{VERSION, address, escaped, place, purl, timestamp};
+use super::bundles::Carried;
+use super::{Subject, VERSION, address, escaped, packages, place, purl, timestamp};
 use crate::cli::patch::Class;
 use crate::digest::{Hash, Key};
 use crate::job::Job;
 use crate::package::{Item, Packed, What};
-use crate::patches::Patch;
 use crate::patches::mail::Mail;
 use crate::patches::name;
+use crate::patches::{self, Patch};
 use crate::recipe::{Component, Origin, Provide, Source};
 use crate::sources::used;
 use crate::toolchain::Deb;
@@ -24,17 +24,26 @@ pub const NEEDS: &str = "xenwright:needs";
 pub const STEP: &str = "xenwright:step";
 pub const PACKAGE: &str = "xenwright:package";
 pub const SOURCE_PACKAGE: &str = "xenwright:source-package";
+/// Of a source: a step and the name of a patch that reaches it.
+pub const REACHES: &str = "xenwright:reaches";
 pub const PLACE: &str = "xenwright:place";
 
-pub fn bom(job: &Job, key: &Key, packed: &Packed, attribution: &Attribution) -> Value {
+pub fn bom(subject: &Subject, packed: &Packed, attribution: &Attribution) -> Value {
+    let Subject { job, key, bundles, .. } = subject;
     let recipe = &job.recipe;
     let Packed { artifacts, document } = packed;
     let mut components = BTreeMap::new();
     for (name, source) in used(recipe) {
         components.insert(format!("source:{name}"), of_source(job, name, source));
     }
+    for carried in *bundles {
+        components.insert(carried.reference(), of_bundle(job, carried));
+    }
+    for deb in attribution.startup.iter().filter(|deb| attribution.holds(&attribution::toolchain(&deb.name))) {
+        components.insert(attribution::toolchain(&deb.name), of_startup(deb));
+    }
     let own = json!({ "type": "application", "bom-ref": OWN, "name": OWN, "version": VERSION });
-    if attribution.paths.values().any(|parts| parts.holds.contains(OWN)) {
+    if attribution.holds(OWN) {
         components.insert(OWN.to_owned(), own);
     }
     components.extend(attribution.copies.iter().map(|(reference, copy)| (reference.clone(), of_copy(reference, copy))));
@@ -52,6 +61,13 @@ pub fn bom(job: &Job, key: &Key, packed: &Packed, attribution: &Attribution) -> 
     }
     let mut dependencies = vec![json!({ "ref": recipe.stem(), "dependsOn": components.keys().collect::<Vec<_>>() })];
     let mut values: Vec<Value> = components.into_values().collect();
+    for (name, _) in used(recipe) {
+        let of_source = bundles.iter().filter(|carried| carried.source == name).map(Carried::reference);
+        let on: BTreeSet<String> = of_source.collect();
+        if !on.is_empty() {
+            dependencies.push(json!({ "ref": format!("source:{name}"), "dependsOn": on }));
+        }
+    }
     for (component, depends) in packages::components(job, document, artifacts) {
         values.push(component);
         dependencies.push(depends);
@@ -62,6 +78,11 @@ pub fn bom(job: &Job, key: &Key, packed: &Packed, attribution: &Attribution) -> 
         let on: BTreeSet<&String> = parts.holds.iter().chain(&parts.may_hold).chain(&parts.needs).collect();
         dependencies.push(json!({ "ref": file(&item.path), "dependsOn": on }));
     }
+    let ours = |prefix: &str| -> Vec<&Value> {
+        let references = values.iter().map(|component| &component["bom-ref"]);
+        references.filter(|reference| reference.as_str().is_some_and(|text| text.starts_with(prefix))).collect()
+    };
+    let (packages, sources) = (ours("package:"), ours("source:"));
     json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -84,8 +105,11 @@ pub fn bom(job: &Job, key: &Key, packed: &Packed, attribution: &Attribution) -> 
         },
         "components": values,
         "dependencies": dependencies,
-        // What a source holds of others, and what the compiler adds to each program, is not looked into.
-        "compositions": [{ "aggregate": "incomplete", "assemblies": [recipe.stem()] }],
+        // Every file of a package is here; what a source holds of others is, as far as its recipe names it.
+        "compositions": [
+            { "aggregate": "complete", "assemblies": packages },
+            { "aggregate": "incomplete", "assemblies": sources },
+        ],
     })
 }
 
@@ -120,6 +144,9 @@ fn of_source(job: &Job, name: &str, source: &Source) -> Value {
         "purl": format!("pkg:generic/{}@{}", escaped(name), escaped(&version)),
         "externalReferences": source.origins.iter().map(reference).collect::<Vec<_>>(),
     });
+    if let Some(license) = &source.license {
+        value["licenses"] = json!([{ "expression": license }]);
+    }
     if let Some(sha256) = &source.sha256 {
         value["hashes"] = json!([{ "alg": "SHA-256", "content": sha256 }]);
     }
@@ -139,6 +166,10 @@ fn of_source(job: &Job, name: &str, source: &Source) -> Value {
     properties.extend(
         patches.iter().map(|patch| property("xenwright:patch", format!("{} {}", Hash::of(&patch.text), patch.file))),
     );
+    for step in job.plan.steps.iter().filter(|step| step.step.source == name) {
+        let file = |file: &String| file.rsplit('/').next().unwrap_or_default().to_owned();
+        properties.extend(step.patches.iter().map(|patch| property(REACHES, format!("{} {}", step.name, file(patch)))));
+    }
     if !patches.is_empty() {
         value["pedigree"] = json!({ "patches": patches.iter().map(|patch| of_patch(patch, place(&job.recipe, source, patch))).collect::<Vec<_>>() });
     }
@@ -189,6 +220,53 @@ fn of_patch(patch: &Patch, place: String) -> Value {
         value["resolves"] = json!(ids);
     }
     value
+}
+
+/// A copy in a source's tree. Its digest is that of the lines which `sha256sum` prints for its files.
+fn of_bundle(job: &Job, carried: &Carried) -> Value {
+    let bundle = &carried.bundle;
+    let mut properties = vec![property("xenwright:how", format!("a copy in the tree of source:{}", carried.source))];
+    properties.extend(bundle.files.iter().map(|glob| property("xenwright:files", glob)));
+    let mut value = json!({
+        "type": "library",
+        "bom-ref": carried.reference(),
+        "name": bundle.name,
+        "hashes": [{ "alg": "SHA-256", "content": carried.sha256 }],
+        "properties": properties,
+    });
+    if let Some(version) = &bundle.version {
+        value["version"] = json!(version);
+        value["purl"] = json!(format!("pkg:generic/{}@{}", escaped(&bundle.name), escaped(version)));
+    }
+    if let Some(license) = &bundle.license {
+        value["licenses"] = json!([{ "expression": license }]);
+    }
+    if let Some(from) = &bundle.from {
+        value["externalReferences"] = json!([{ "type": "website", "url": from }]);
+    }
+    let source = &job.recipe.source[&carried.source];
+    let reaching =
+        patches::reaching(&job.queues[&carried.source], |path| carried.files.iter().any(|file| file == path));
+    if !reaching.is_empty() {
+        value["pedigree"] = json!({ "patches": reaching.into_iter().map(|patch| of_patch(patch, place(&job.recipe, source, patch))).collect::<Vec<_>>() });
+    }
+    value
+}
+
+/// What the compiler adds to each program.
+fn of_startup(deb: &Deb) -> Value {
+    let mut properties =
+        vec![property("xenwright:how", "linked in by the compiler: startup code, helpers of libgcc and libc")];
+    properties.extend(attribution::source_package(deb).map(|source| property(SOURCE_PACKAGE, source)));
+    json!({
+        "type": "library",
+        "bom-ref": attribution::toolchain(&deb.name),
+        "name": deb.name,
+        "version": deb.version,
+        "hashes": [{ "alg": "SHA-256", "content": deb.sha256 }],
+        "purl": purl(deb),
+        "properties": properties,
+    })
 }
 
 fn of_copy(reference: &str, copy: &Copy) -> Value {

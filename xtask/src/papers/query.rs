@@ -1,10 +1,11 @@
-//! Questions to bills of materials: which file of which recipe holds, or needs, a component of a certain version. Text in, plain
-//! values out; reads no file.
+//! Questions to bills of materials: which file of which recipe holds, or needs, a component of a certain version, or was built with
+//! the patch of an advisory. Text in, plain values out; reads no file.
 //!
 //! Versions are compared as Debian does. A question without an epoch leaves out epochs, one without a Debian revision leaves out
 //! those of packages, and what Debian says of a repacked tarball (`1.2.13.dfsg`): `zlib < 1.2.13` speaks of upstream's versions.
 
-use super::bom::{HOLDS, MAY_HOLD, NEEDS, PACKAGE, PLACE, SOURCE_PACKAGE};
+use super::bom::{HOLDS, MAY_HOLD, NEEDS, PACKAGE, PLACE, REACHES, SOURCE_PACKAGE, STEP};
+use super::packages::reference;
 use crate::fault::Fault;
 use anyhow::Result;
 use debversion::Version;
@@ -15,8 +16,11 @@ use std::collections::BTreeMap;
 /// `zlib < 1.2.13`, or only `zlib`.
 #[derive(Clone, Debug)]
 pub struct Question {
+    /// In small letters.
     name: String,
     bound: Option<(&'static str, Version)>,
+    /// Whether the name is that of an advisory.
+    advisory: bool,
 }
 
 /// What Debian adds to the version of a tarball that it had to change.
@@ -35,7 +39,7 @@ impl Question {
             let name = text.trim();
             return match name.is_empty() || name.contains(char::is_whitespace) {
                 true => Err(wrong("names no component").into()),
-                false => Ok(Question { name: name.to_lowercase(), bound: None }),
+                false => Ok(Question { name: name.to_lowercase(), bound: None, advisory: false }),
             };
         };
         let (name, rest) = (text[..at].trim(), &text[at..]);
@@ -48,7 +52,19 @@ impl Question {
             return Err(wrong("has no version after its operator").into());
         }
         let version: Version = version.parse().map_err(|_| wrong("has a version that cannot be compared"))?;
-        Ok(Question { name: name.to_lowercase(), bound: Some((operator, version)) })
+        Ok(Question { name: name.to_lowercase(), bound: Some((operator, version)), advisory: false })
+    }
+
+    /// About what was built with the patch of an advisory: `XSA-458`, `CVE-2024-31143`.
+    pub fn of_advisory(id: &str) -> Result<Question> {
+        let id = id.trim().to_lowercase();
+        let number = id.strip_prefix("xsa-").or(id.strip_prefix("cve-"));
+        if !number.is_some_and(|number| number.starts_with(|first: char| first.is_ascii_digit())) {
+            return Err(Fault::usage(format!("`{id}` names no advisory"))
+                .cure("ask for one as its patch has it: XSA-458, CVE-2024-31143")
+                .into());
+        }
+        Ok(Question { name: id, bound: None, advisory: true })
     }
 
     fn is_about(&self, component: &Component) -> bool {
@@ -88,6 +104,8 @@ pub struct Match {
     /// Nothing for what the recipe as a whole relies on.
     pub file: Option<String>,
     pub package: Option<String>,
+    /// The packages or tarballs that have the file.
+    pub artifacts: Vec<String>,
     pub component: String,
     /// Nothing where the bill does not know it.
     pub version: Option<String>,
@@ -119,6 +137,40 @@ struct Component {
     purl: Option<String>,
     #[serde(default)]
     properties: Vec<Property>,
+    #[serde(default, rename = "externalReferences")]
+    references: Vec<Reference>,
+    #[serde(default)]
+    pedigree: Pedigree,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Reference {
+    #[serde(rename = "type")]
+    kind: String,
+    url: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Pedigree {
+    #[serde(default)]
+    patches: Vec<Patch>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Patch {
+    diff: Diff,
+    #[serde(default)]
+    resolves: Vec<Issue>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Diff {
+    url: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Issue {
+    id: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -149,6 +201,9 @@ impl Bill {
 
     /// Every file that holds or needs what is asked for, in the order of the bill.
     pub fn answer(&self, question: &Question) -> Vec<Match> {
+        if question.advisory {
+            return self.patched(question);
+        }
         let asked: BTreeMap<&str, &Component> = self
             .components
             .iter()
@@ -165,6 +220,8 @@ impl Bill {
             for property in &file.properties {
                 let (embedded, how) = match property.name.as_str() {
                     HOLDS if property.value.starts_with("copy:") => (Some(true), "linked in"),
+                    HOLDS if property.value.starts_with("bundle:") => (Some(true), "a copy in its source's tree"),
+                    HOLDS if property.value.starts_with("toolchain:") => (Some(true), "added by the compiler"),
                     HOLDS => (Some(true), "built from it"),
                     MAY_HOLD => (None, "its step reads what was built from it"),
                     NEEDS => (Some(false), "the distribution's, loaded when it starts"),
@@ -178,11 +235,47 @@ impl Bill {
         matches
     }
 
+    /// Every file that a step staged which a patch of the advisory reaches.
+    fn patched(&self, question: &Question) -> Vec<Match> {
+        let mut matches = Vec::new();
+        for source in self.components.iter().filter(|component| component.reference.starts_with("source:")) {
+            let resolves = |patch: &&Patch| patch.resolves.iter().any(|issue| issue.id.to_lowercase() == question.name);
+            for patch in source.pedigree.patches.iter().filter(resolves) {
+                let name = patch.diff.url.rsplit('/').next().unwrap_or_default();
+                let reaches = source.properties.iter().filter(|property| property.name == REACHES);
+                let steps: Vec<&str> = reaches
+                    .filter_map(|property| property.value.split_once(' '))
+                    .filter(|(_, reached)| *reached == name)
+                    .map(|(step, _)| step)
+                    .collect();
+                let ours = |file: &&Component| {
+                    file.kind == "file"
+                        && file.property(STEP).is_some_and(|step| steps.contains(&step))
+                        && file.properties.iter().any(|part| part.name == HOLDS && part.value == source.reference)
+                };
+                let files = self.components.iter().filter(ours);
+                matches
+                    .extend(files.map(|file| self.found(source, Some(file), Some(true), format!("built with {name}"))));
+            }
+        }
+        matches
+    }
+
+    /// The artifacts that carry a file: those of its package, and those of all.
+    fn artifacts(&self, file: &Component) -> Vec<String> {
+        let package = file.property(PACKAGE).map(reference);
+        let package = self.components.iter().find(|component| Some(&component.reference) == package.as_ref());
+        let carriers =
+            package.into_iter().chain([&self.metadata.component]).flat_map(|component| &component.references);
+        carriers.filter(|carrier| carrier.kind == "distribution").map(|carrier| carrier.url.clone()).collect()
+    }
+
     fn found(&self, component: &Component, file: Option<&Component>, embedded: Option<bool>, how: String) -> Match {
         Match {
             recipe: self.recipe().to_owned(),
             file: file.map(|file| file.name.clone()),
             package: file.and_then(|file| file.property(PACKAGE)).map(str::to_owned),
+            artifacts: file.map(|file| self.artifacts(file)).unwrap_or_default(),
             component: component.name.clone(),
             version: component.version.clone(),
             embedded,

@@ -1,13 +1,16 @@
 //! From a TOML table with spans to a [`Recipe`]: every key, its type and the form of its value. What one part of a recipe
 //! says about another is not looked at here.
 
-use super::diagnose::{Problems, Table, Value, nearest, quoted};
-use super::{
-    Allow, Architecture, Audit, Component, DebianOrigin, Format, GitOrigin, Kconfig, Origin, Package, PackedQueue,
-    Provide, Published, Recipe, Relocate, Source, Step, Support, UrlOrigin,
+use super::diagnose::{Problems, Table, Value, quoted};
+use super::form::{
+    absolute, address, architecture, component, date, filled, filter, fingerprint, format, git_id, glob, hash,
+    identifier, kconfig_option, license, maintainer, moment, one_of, package_name, relative, rule, series, summary,
+    unit, variable, version,
 };
-use crate::digest::{GitId, Hash};
-use semver::Version;
+use super::{
+    Allow, Audit, Bundle, DebianOrigin, Format, GitOrigin, Kconfig, Origin, Package, PackedQueue, Provide, Published,
+    Recipe, Relocate, Source, Step, Support, UrlOrigin,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeTable;
 
@@ -19,7 +22,7 @@ pub fn recipe(problems: &Problems, document: &DeTable) -> Option<Recipe> {
     let version = table.required("version").and_then(|v| v.parsed(version));
     let series = table.required("series").and_then(|v| v.parsed(series));
     let summary = table.required("summary").and_then(|v| v.parsed(filled));
-    let license = table.required("license").and_then(|v| v.parsed(filled));
+    let license = table.required("license").and_then(|v| v.parsed(license));
     let epoch = table.required("epoch").and_then(|v| v.number());
     let toolchain = table.required("toolchain").and_then(|v| v.parsed(identifier));
     let architecture = table.required("architecture").and_then(|v| v.parsed(architecture));
@@ -74,10 +77,11 @@ fn source(value: &Value) -> Option<Source> {
     let tree = optional(table.optional("tree"), |v| v.parsed(git_id));
     let sha256 = optional(table.optional("sha256"), |v| v.parsed(hash));
     let release = table.required("release").and_then(|v| v.parsed(filled));
-    let license = optional(table.optional("license"), |v| v.parsed(filled));
+    let license = optional(table.optional("license"), |v| v.parsed(license));
     let signed_by = optional(table.optional("signed-by"), |v| v.parsed(fingerprint));
     let queue = optional(table.optional("queue"), packed_queue);
     let origins = table.required("origins").and_then(|v| each(&v, origin));
+    let bundle = optional(table.optional("bundle"), |v| each(v, bundle));
     match (table.has("commit"), table.has("sha256")) {
         (true, true) => value.problem(format!("`{}` has `commit` and `sha256`: content has one identity", value.name)),
         (false, false) => value.problem(format!(
@@ -99,6 +103,28 @@ fn source(value: &Value) -> Option<Source> {
         signed_by: signed_by?,
         queue: queue?,
         origins: origins?,
+        bundle: bundle?.unwrap_or_default(),
+    })
+}
+
+fn bundle(value: &Value) -> Option<Bundle> {
+    let mut table = value.table()?;
+    let name = table.required("name").and_then(|v| v.parsed(package_name));
+    let version = optional(table.optional("version"), |v| v.parsed(filled));
+    let license = optional(table.optional("license"), |v| v.parsed(license));
+    let from = optional(table.optional("from"), |v| v.parsed(|text| address(text, &["https", "http"])));
+    let files = table.required("files").and_then(|v| globs(&v));
+    let into = table.required("into").and_then(|v| each(&v, |v| v.parsed(filter)));
+    let marks = optional(table.optional("marks"), |v| each(v, |v| v.parsed(filled)));
+    table.finish();
+    Some(Bundle {
+        name: name?,
+        version: version?,
+        license: license?,
+        from: from?,
+        files: files?,
+        into: into?,
+        marks: marks?.unwrap_or_default(),
     })
 }
 
@@ -287,194 +313,10 @@ fn globs(value: &Value) -> Option<Vec<String>> {
     each(value, |v| v.parsed(glob))
 }
 
-fn filled(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() { Err("is empty".to_owned()) } else { Ok(text.to_owned()) }
-}
-
-/// Names that become folders and parts of file names: a dash is followed by a letter, so that name and version can be told
-/// apart in `xen-4.17.5`.
-fn identifier(text: &str) -> Result<String, String> {
-    let word = |word: &str| {
-        word.starts_with(|c: char| c.is_ascii_lowercase())
-            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-    };
-    if text.split('-').all(word) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("`{text}` is not a name: expected lower-case words joined by dashes, such as `pv-shim`"))
-}
-
-/// As Debian policy 5.6.1 has it, the strictest of the package formats.
-fn package_name(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    if text.len() >= 2 && text.starts_with(plain) && text.chars().all(|c| plain(c) || "+-.".contains(c)) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("`{text}` is not a package name: expected lower-case letters, digits and `+-.`"))
-}
-
-/// Debian and RPM agree on one line that does not end in a full stop.
-fn summary(text: &str) -> Result<String, String> {
-    if text.trim() != text || text.is_empty() || text.contains('\n') || text.ends_with('.') || text.chars().count() > 79
-    {
-        return Err("is not a summary: expected one line of at most 79 characters without a final full stop".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
 fn revision(value: &Value) -> Option<u32> {
     let number = u32::try_from(value.number()?).ok().filter(|number| *number > 0);
     if number.is_none() {
         value.problem(format!("`{}` counts packagings from 1", value.name));
     }
     number
-}
-
-fn unit(text: &str) -> Result<String, String> {
-    const KINDS: [&str; 5] = [".service", ".mount", ".socket", ".target", ".timer"];
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_@.".contains(c);
-    if KINDS.iter().any(|kind| text.len() > kind.len() && text.ends_with(kind)) && text.chars().all(plain) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("`{text}` is not a systemd unit: expected a name such as `xenstored.service`"))
-}
-
-/// As package managers show it: a name and one address.
-fn maintainer(text: &str) -> Result<String, String> {
-    let good = text.strip_suffix('>').and_then(|text| text.split_once(" <")).is_some_and(|(name, address)| {
-        let plain = |part: &str| !part.is_empty() && !part.contains(['<', '>', '\n']);
-        plain(name)
-            && plain(address)
-            && address
-                .split_once('@')
-                .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !address.contains(' '))
-    });
-    if good { Ok(text.to_owned()) } else { Err(format!("`{text}` is not a maintainer: expected `Name <address>`")) }
-}
-
-fn format(text: &str) -> Result<Format, String> {
-    let name = one_of(text, &Format::ALL.map(Format::name))?;
-    Ok(Format::ALL.into_iter().find(|format| format.name() == name).expect("one_of checked the name"))
-}
-
-fn version(text: &str) -> Result<Version, String> {
-    Version::parse(text).map_err(|e| format!("`{text}` is not a semantic version such as `4.17.5+72`: {e}"))
-}
-
-fn series(text: &str) -> Result<String, String> {
-    let number = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
-    match text.split_once('.') {
-        Some((major, minor)) if number(major) && number(minor) => Ok(text.to_owned()),
-        _ => Err(format!("`{text}` is not a series: expected two numbers such as `4.17`")),
-    }
-}
-
-fn architecture(text: &str) -> Result<Architecture, String> {
-    let name = one_of(text, &Architecture::ALL.map(Architecture::gnu))?;
-    Ok(Architecture::ALL.into_iter().find(|a| a.gnu() == name).expect("one_of checked the name"))
-}
-
-fn component(text: &str) -> Result<Component, String> {
-    let name = one_of(text, &Component::ALL.map(Component::name))?;
-    Ok(Component::ALL.into_iter().find(|c| c.name() == name).expect("one_of checked the name"))
-}
-
-fn rule(text: &str) -> Result<String, String> {
-    one_of(text, &crate::audit::RULES.iter().map(|rule| rule.name).collect::<Vec<_>>())
-}
-
-fn one_of(text: &str, choices: &[&str]) -> Result<String, String> {
-    if choices.contains(&text) {
-        return Ok(text.to_owned());
-    }
-    let hint =
-        nearest(text, choices.iter().copied()).map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
-    Err(format!("`{text}` is not one of {}{hint}", quoted(choices.iter().copied())))
-}
-
-fn date(text: &str) -> Result<String, String> {
-    let wrong = || format!("`{text}` is not a date: expected a day that exists, as `YYYY-MM-DD`");
-    let parsed: toml::value::Datetime = text.parse().map_err(|_| wrong())?;
-    if parsed.date.is_none() || parsed.time.is_some() { Err(wrong()) } else { Ok(text.to_owned()) }
-}
-
-fn git_id(text: &str) -> Result<GitId, String> {
-    GitId::try_from(text.to_owned()).map_err(|e| e.to_string())
-}
-
-fn hash(text: &str) -> Result<Hash, String> {
-    Hash::try_from(text.to_owned()).map_err(|e| e.to_string())
-}
-
-/// Of a whole OpenPGP key of version 4: an abbreviation can be met by somebody else's key.
-fn fingerprint(text: &str) -> Result<String, String> {
-    if text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Ok(text.to_ascii_uppercase());
-    }
-    Err(format!("`{text}` is not a fingerprint: expected 40 hexadecimal digits without spaces"))
-}
-
-fn address(text: &str, schemes: &[&str]) -> Result<String, String> {
-    match text.split_once("://") {
-        Some((scheme, rest)) if schemes.contains(&scheme) && !rest.is_empty() => Ok(text.to_owned()),
-        _ => Err(format!("`{text}` is not an address: expected one that begins with {}", {
-            quoted(schemes.iter().map(|s| format!("{s}://")).collect::<Vec<_>>().iter().map(String::as_str))
-        })),
-    }
-}
-
-fn plain_path(text: &str) -> bool {
-    !text.is_empty() && text.split('/').all(|part| !matches!(part, "" | "." | ".."))
-}
-
-fn absolute(text: &str) -> Result<String, String> {
-    if text.strip_prefix('/').is_some_and(plain_path) {
-        return Ok(text.to_owned());
-    }
-    Err(format!(
-        "`{text}` is not absolute and plain: expected a path such as `/usr/lib/xen-4.17`, without `.`, `..` or a final slash"
-    ))
-}
-
-fn relative(text: &str) -> Result<String, String> {
-    if plain_path(text) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("`{text}` is not relative and plain: expected a path without a leading slash, `.` or `..`"))
-}
-
-fn glob(text: &str) -> Result<String, String> {
-    if text.starts_with('/') {
-        return Err(format!("`{text}` begins with a slash: a glob is relative to the root of the tree"));
-    }
-    crate::filter::check(text).map(|()| text.to_owned()).map_err(|e| e.root_cause().to_string())
-}
-
-fn filter(text: &str) -> Result<String, String> {
-    glob(text.strip_prefix('!').unwrap_or(text)).map(|_| text.to_owned())
-}
-
-fn variable(text: &str) -> Result<String, String> {
-    let word = |c: char| c.is_ascii_alphabetic() || c == '_';
-    if text.starts_with(word) && text.chars().all(|c| word(c) || c.is_ascii_digit()) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("`{text}` cannot be the name of a variable: expected letters, digits and `_`"))
-}
-
-fn kconfig_option(text: &str) -> Result<String, String> {
-    if let Some(rest) = text.strip_prefix("CONFIG_") {
-        return Err(format!("`{text}`: options are named without `CONFIG_`, expected `{rest}`"));
-    }
-    variable(text)
-}
-
-/// As Debian's snapshot archive writes moments: `20261120T021254Z`.
-fn moment(text: &str) -> Result<String, String> {
-    let shape = "00000000T000000Z".bytes();
-    let fits = |(byte, shape): (u8, u8)| if shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
-    if text.len() == shape.len() && text.bytes().zip(shape).all(fits) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("expected a moment such as `20261120T021254Z`, found `{text}`"))
 }
