@@ -7,7 +7,7 @@ use crate::package::{job, packed};
 use crate::support::scenario::{Content, recipe};
 use crate::support::{expect, root, scratch};
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use xtask::check;
@@ -19,7 +19,7 @@ use xtask::recipe::Format;
 use xtask::relocate::{Layer, lay_over};
 use xtask::tree::Manifest;
 
-const TAR: &str = "xen-4.17.5+72-x86_64.tar.zst";
+const TAR: &str = "xen-4.17.5+72-1-x86_64.tar.zst";
 const DEB: &str = "xen-tools_4.17.5+72-1_amd64.deb";
 
 /// A folder of artifacts: the tarball, and the tools as a Debian package.
@@ -29,7 +29,9 @@ fn artifacts(at: &Path) {
         files: text(&[
             ("boot/xen.gz", "xen"),
             ("etc/xen/xl.conf", "autoballoon=1\n"),
+            ("usr/lib/xen-4.17/__pycache__/it.pyc", "compiled"),
             ("usr/lib/xen-4.17/bin/it", "it\n"),
+            ("usr/share/man/man1/it.1", "what it does\n"),
         ]),
         links: text(&[("usr/lib/xen-4.17/bin/other", "it")]),
         folders: Vec::new(),
@@ -92,8 +94,8 @@ fn tarball(entries: &[Entry]) -> Vec<u8> {
 fn deb(all: &[Entry]) -> Vec<u8> {
     let at = |entry: &Entry| entry.path.split_once("/tree/").map_or(entry.path.clone(), |(_, path)| path.to_owned());
     let ours = all.iter().map(|entry| Entry { path: format!("./{}", at(entry)), ..entry.clone() });
-    let ours: Vec<Entry> =
-        ours.filter(|entry| entry.path.starts_with("./etc") || entry.path.starts_with("./usr")).collect();
+    let ours = ours.filter(|entry| entry.path.starts_with("./etc") || entry.path.starts_with("./usr"));
+    let ours: Vec<Entry> = ours.filter(|entry| !entry.path.contains("__pycache__")).map(page).collect();
     let mut ar = ar::Builder::new(Vec::new());
     for (name, bytes) in [("debian-binary", b"2.0\n".to_vec()), ("data.tar.zst", tarball(&ours))] {
         let mut header = ar::Header::new(name.as_bytes().to_vec(), bytes.len() as u64);
@@ -101,6 +103,16 @@ fn deb(all: &[Entry]) -> Vec<u8> {
         ar.append(&header, bytes.as_slice()).unwrap();
     }
     ar.into_inner().unwrap()
+}
+
+/// As Debian has manual pages.
+fn page(entry: Entry) -> Entry {
+    if !entry.path.ends_with(".1") {
+        return entry;
+    }
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(&entry.content).unwrap();
+    Entry { path: format!("{}.gz", entry.path), content: gz.finish().unwrap(), ..entry }
 }
 
 /// Rewrites the tarball's entries.
@@ -199,6 +211,7 @@ const CASES: [Case; 20] = [
             more.header.set_mode(0o4755);
             entries.push(more);
             entry(entries, "etc/xen/xl.conf").content = b"autoballoon=0\n".to_vec();
+            entry(entries, "man1/it.1").content = b"what it does not\n".to_vec();
         });
     }),
     ("the bill has another digest", true, |dist| {

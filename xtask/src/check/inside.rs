@@ -1,12 +1,14 @@
 //! One package beside the manifest: every path with its kind, mode, content, owner and time. Bytes in, findings out.
 
 use super::{Finding, Look, NONE};
+use crate::archive;
 use crate::digest::Hash;
 use crate::package::{Document, Item, Layout, Mode, What};
 use crate::papers;
 use crate::recipe::Format;
-use crate::repro::members::{self, Form, Listing, Member};
+use crate::repro::members::{self, Form, Id, Listing, Member};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 
 /// The form of an artifact that carries a package or the whole tree, by the end of its name.
 pub fn format(name: &str) -> Option<Format> {
@@ -48,7 +50,8 @@ pub fn check(name: &str, bytes: &[u8], document: &Document) -> Option<(usize, Ve
 
 fn listing(format: Format, bytes: &[u8]) -> Listing {
     match format {
-        Format::Arch | Format::Tar => members::list(bytes, Form::Tar),
+        Format::Tar => members::list(bytes, Form::Tar),
+        Format::Arch => plain(members::list(bytes, Form::Tar), bytes, Form::Tar),
         Format::Deb => within(bytes, Form::Ar, "data.tar", Form::Tar),
         Format::Rpm => within(bytes, Form::Rpm, "payload", Form::Cpio),
     }
@@ -61,11 +64,32 @@ fn within(bytes: &[u8], form: Form, begins: &str, inner: Form) -> Listing {
     let content = id.and_then(|id| members::contents(bytes, form, &BTreeSet::from([id.clone()])).ok());
     match content.and_then(|mut content| content.pop_first()) {
         Some((_, content)) => {
-            let listing = members::list(&content, inner);
+            let listing = plain(members::list(&content, inner), &content, inner);
             Listing { broken: listing.broken.or(outer.broken), ..listing }
         }
         None => Listing { broken: Some(format!("no {begins}")), ..Listing::default() },
     }
+}
+
+/// Distributions want manual pages compressed (Debian Policy 12.1): as if they were not, by their names, their content and the
+/// links between them.
+fn plain(listing: Listing, bytes: &[u8], form: Form) -> Listing {
+    let is_page = |id: &Id| id.0.trim_start_matches("./").starts_with("usr/share/man/") && id.0.ends_with(".gz");
+    let wanted: BTreeSet<Id> = listing.members.keys().filter(|id| is_page(id)).cloned().collect();
+    let Ok(contents) = members::contents(bytes, form, &wanted) else { return listing };
+    let page = |(id, mut member): (Id, Member)| {
+        let Some(content) = contents.get(&id) else { return (id, member) };
+        let mut text = Vec::new();
+        let read = archive::decompress(content.as_slice()).and_then(|mut stream| Ok(stream.read_to_end(&mut text)?));
+        if member.kind == "file" && read.is_ok() {
+            (member.sha256, member.size) = (Hash::of(&text), text.len() as u64);
+        }
+        if let Some(link) = member.link.strip_suffix(".gz") {
+            member.link = link.to_owned();
+        }
+        ((id.0.trim_end_matches(".gz").to_owned(), id.1), member)
+    };
+    Listing { members: listing.members.into_iter().map(page).collect(), ..listing }
 }
 
 /// What there is by path, relative to the root that it will be installed in. A path that is there twice is one too many: the last
@@ -119,6 +143,10 @@ impl<'d> Expected<'d> {
             expected.prefix = folder;
         }
         for item in &document.entries {
+            // Debian compiles Python's modules on the machine where they are installed.
+            if format == Format::Deb && item.path.contains("/__pycache__/") {
+                continue;
+            }
             let Some(path) = layout.place(&item.path) else { continue };
             let what = match &item.what {
                 What::Symlink { target } => What::Symlink { target: layout.target(&item.path, target) },
@@ -137,10 +165,8 @@ impl<'d> Expected<'d> {
     /// What the writers add to the tree: documentation that a distribution asks of every package, and what describes a package.
     fn may(&self, path: &str) -> bool {
         let Some(package) = self.package else {
-            return matches!(
-                path.strip_prefix("../").and_then(|path| path.rsplit('/').next()),
-                Some("README" | "contents" | "install" | "uninstall")
-            );
+            let name = path.strip_prefix("../").and_then(|path| path.split_once('/')).map(|(_, name)| name);
+            return matches!(name, Some("README" | "contents" | "install" | "uninstall"));
         };
         let below =
             |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
