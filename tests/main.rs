@@ -20,6 +20,7 @@ mod sandbox;
 mod store;
 mod tree;
 
+mod arch;
 mod audit;
 mod bundle;
 mod check;

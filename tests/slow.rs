@@ -3,6 +3,7 @@
 
 mod bundle;
 mod debian;
+mod pacman;
 mod published;
 mod quilt;
 mod repro;
