@@ -23,7 +23,8 @@ use std::sync::{Mutex, PoisonError};
 /// The name of the machine that a package names as its maker: the sandbox's, in which its files were made.
 const BUILD_HOST: &str = "builder";
 
-/// Of zstd, which rpm reads since 4.14. Measured on both sets, as the tarball's level was.
+/// Of zstd, which rpm reads since 4.14. The 32 MB of 4.17.5+72 pack to 8.2 MB in 0.6 s of one core; level 19 makes it 7.2 MB in 7.7 s,
+/// level 15 hardly less than this one in 2.9 s.
 const LEVEL: i32 = 10;
 
 /// Folders that a distribution has anyway (`filesystem`, `systemd`, `man-pages` and their like): no package of ours owns them. All
