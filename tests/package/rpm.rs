@@ -166,6 +166,14 @@ fn describe(name: &str, package: &Package) -> String {
     ] {
         text += &format!("  {key}: {}\n", value.replace('\n', "\n    "));
     }
+    for entry in about.get_changelog_entries().unwrap() {
+        text += &format!(
+            "  changelog: {} {}\n    {}\n",
+            entry.timestamp,
+            entry.name,
+            entry.description.replace('\n', "\n    ")
+        );
+    }
     for (key, relations) in [
         ("provides", about.get_provides()),
         ("requires", about.get_requires()),

@@ -10,6 +10,9 @@ mod document;
 mod library;
 mod scripts;
 
+pub(super) use control::filled;
+pub(super) use document::built;
+
 use super::{Artifact, Goods, Parcel};
 use crate::debian::relation;
 use crate::fault::Fault;

@@ -7,7 +7,7 @@ mod header;
 mod relations;
 mod scripts;
 
-use super::{Artifact, Goods, Layout, Parcel, Placed};
+use super::{Artifact, Goods, Layout, Parcel, Placed, deb};
 use crate::digest::Hash;
 use crate::interrupt;
 use crate::parallel;
@@ -91,13 +91,18 @@ fn package(goods: &Goods, layout: &Layout, world: &World, parcel: &Parcel) -> Re
     builder
         .using_config(BuildConfig::v4().source_date(Timestamp(epoch)).compression(compression))
         .release(&release)
-        .description(package.description.as_deref().unwrap_or(summary).trim())
+        .description(described(package.description.as_deref().unwrap_or(summary)))
         .build_host(BUILD_HOST);
     if let Some(homepage) = &recipe.homepage {
         builder.url(homepage);
     }
     if let Some(maintainer) = &recipe.maintainer {
+        let built = deb::built(goods.job)
+            .into_iter()
+            .flat_map(|(what, pin)| [Some(format!("- {what}")), pin.map(|pin| format!("  {pin}"))]);
+        let built: Vec<String> = built.flatten().collect();
         builder.packager(maintainer);
+        builder.add_changelog_entry(format!("{maintainer} - {version}-{release}"), built.join("\n"), Timestamp(epoch));
     }
     let mut contents = Contents::default();
     for item in items.iter().filter(|item| item.own || !FOREIGN.contains(&item.path.as_str()) && !is_manual(&item.path))
@@ -114,6 +119,12 @@ fn package(goods: &Goods, layout: &Layout, world: &World, parcel: &Parcel) -> Re
 /// `4.17.5+72`, and `4.21.0~rc1`: rpm divides version and release at a `-`, and sorts a `~` before the end (rpm-version(7)).
 fn version(recipe: &Recipe) -> String {
     recipe.version.to_string().replace('-', "~")
+}
+
+/// Paragraphs in lines that a terminal shows whole.
+fn described(text: &str) -> String {
+    let paragraphs = text.trim().split("\n\n").map(|paragraph| deb::filled(paragraph).join("\n"));
+    paragraphs.collect::<Vec<_>>().join("\n\n")
 }
 
 /// `usr/share/man/man5`: folders of manual pages, of which there are many, in many languages.

@@ -131,21 +131,29 @@ fn fold(text: &mut String, name: &str, paragraphs: &str) {
     }
 }
 
+/// What was built, one line a source with the commit that it is pinned to: `xen: RELEASE-4.17.5, 2 patches`, `commit 0114…`.
+pub fn built(job: &Job) -> Vec<(String, Option<String>)> {
+    let line = |(name, source): (&String, &Source)| {
+        let patches = match job.queues.get(name).map_or(0, |queue| queue.patches.len()) {
+            0 => String::new(),
+            1 => ", 1 patch".to_owned(),
+            count => format!(", {count} patches"),
+        };
+        let pin = source.commit.as_ref().map(|commit| format!("commit {commit}"));
+        (format!("{name}: {}{patches}", source.release), pin)
+    };
+    job.recipe.source.iter().map(line).collect()
+}
+
 /// `changelog.Debian`: one entry, which says what was built.
 pub fn changelog(job: &Job) -> String {
     let recipe = &job.recipe;
     let version = recipe.full_version();
     let mut text = format!("{} ({version}) {}; urgency=medium\n\n", recipe.name, recipe.toolchain);
     let _ = writeln!(text, "  * Packaging {} of {} {}.", recipe.revision, recipe.name, recipe.version);
-    for (name, source) in &recipe.source {
-        let patches = job.queues.get(name).map_or(0, |queue| queue.patches.len());
-        let patches = match patches {
-            0 => String::new(),
-            1 => ", 1 patch".to_owned(),
-            count => format!(", {count} patches"),
-        };
-        let pin = source.commit.as_ref().map(|commit| format!("\n    commit {commit}")).unwrap_or_default();
-        let _ = writeln!(text, "  * {name}: {}{patches}{pin}", source.release);
+    for (what, pin) in built(job) {
+        let pin = pin.map(|pin| format!("\n    {pin}")).unwrap_or_default();
+        let _ = writeln!(text, "  * {what}{pin}");
     }
     let date = i64::try_from(recipe.epoch).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
     let date = date.map(|date| date.format("%a, %d %b %Y %H:%M:%S +0000").to_string()).unwrap_or_default();
