@@ -20,7 +20,7 @@ use fs_err as fs;
 use std::path::Path;
 
 /// Raised whenever relocation, audit or packing give another result for the same input.
-const VERSION: &str = "shipment/6";
+const VERSION: &str = "shipment/7";
 
 /// Audited artifacts in the store. Only this module makes one.
 #[derive(Clone, Debug)]
