@@ -65,10 +65,8 @@ fn called(case: &Case, folder: &Path) -> (i32, String, String) {
     let called = folder.join(name);
     if let Some((_, script)) = INIT_SCRIPTS.iter().find(|(script, _)| name.strip_prefix("init.d/") == Some(script)) {
         fs::create_dir(folder.join("init.d")).unwrap();
-        let paths = [
-            ("dispatch=/usr/lib/xen-common/bin/dispatch", "dispatch"),
-            ("functions=/lib/lsb/init-functions", "functions"),
-        ];
+        let paths =
+            [("dispatch=/usr/lib/xen-common/bin/dispatch", "dispatch"), ("/lib/lsb/init-functions", "functions")];
         write(script, &paths, folder, &called);
     }
 
@@ -79,13 +77,13 @@ fn called(case: &Case, folder: &Path) -> (i32, String, String) {
     (output.status.code().expect("it ends by itself"), text(&output.stdout), text(&output.stderr))
 }
 
-/// Writes a script, with each line `variable=path` led to a place below `folder`.
+/// Writes a script, with the absolute path at the end of each text led to a place below `folder`.
 fn write(script: &[u8], paths: &[(&str, &str)], folder: &Path, to: &Path) {
     let mut script = String::from_utf8(script.to_vec()).unwrap();
-    for (line, path) in paths {
-        let variable = line.split('=').next().unwrap();
-        assert_eq!(script.matches(line).count(), 1, "there is one line {line}");
-        script = script.replace(line, &format!("{variable}='{}'", folder.join(path).display()));
+    for (text, path) in paths {
+        let before = &text[..text.find('/').unwrap()];
+        assert!(script.contains(text), "the script says {text}");
+        script = script.replace(text, &format!("{before}'{}'", folder.join(path).display()));
     }
     fs::write(to, script).unwrap();
     fs::set_permissions(to, std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -15,6 +15,7 @@ pub(super) use document::built;
 
 use super::{Artifact, Goods, Parcel};
 use crate::debian::relation;
+use crate::elf::{Elf, Type};
 use crate::fault::Fault;
 use crate::papers::attribution::{Attribution, source_package};
 use crate::parallel;
@@ -98,17 +99,23 @@ impl Maker<'_> {
             let (path, what) = self.placed(&entry.path, &entry.kind)?;
             found.insert(path, what);
         }
-        let folder = format!("usr/share/doc/{}", parcel.package.name);
-        let mut above = folder.as_str();
-        while !above.is_empty() {
-            found.entry(above.to_owned()).or_insert(What::Folder { mode: 0o755 });
-            above = links::parent(above);
-        }
+        let name = &parcel.package.name;
+        let folder = format!("usr/share/doc/{name}");
         let made = |bytes| What::Made { mode: 0o644, bytes };
         let changelog = gzip(document::changelog(self.goods.job).as_bytes())?;
         found.insert(format!("{folder}/changelog.Debian.gz"), made(changelog));
         let copyright = document::copyright(recipe, &self.sources(parcel));
         found.insert(format!("{folder}/copyright"), made(copyright.into_bytes()));
+        if let Some(overrides) = self.overrides(parcel) {
+            found.insert(format!("usr/share/lintian/overrides/{name}"), made(overrides.into_bytes()));
+        }
+        for path in found.keys().cloned().collect::<Vec<_>>() {
+            let mut above = links::parent(&path);
+            while !above.is_empty() {
+                found.entry(above.to_owned()).or_insert(What::Folder { mode: 0o755 });
+                above = links::parent(above);
+            }
+        }
         Ok(found.into_iter().map(|(name, what)| Entry { name, what }).collect())
     }
 
@@ -125,9 +132,32 @@ impl Maker<'_> {
                 (format!("{path}.gz"), What::Made { mode: *mode, bytes })
             }
             Kind::File { mode, size, sha256 } => {
-                let (mode, size, sha256) = (*mode, *size, sha256.clone());
+                // A shared library is no program (Policy 10.2).
+                let library = self.elf(path).is_some_and(|elf| elf.soname.is_some());
+                let (mode, size, sha256) = (if library { *mode & !0o111 } else { *mode }, *size, sha256.clone());
                 (path.to_owned(), What::Staged { mode, place, size, sha256 })
             }
+        })
+    }
+
+    fn elf(&self, path: &str) -> Option<&Elf> {
+        self.goods.facts.entries.get(path)?.elf()
+    }
+
+    /// What lintian would take for programs of the distribution: firmware, and symbols of a hypervisor. Nothing that lies where
+    /// programs do.
+    fn overrides(&self, parcel: &Parcel) -> Option<String> {
+        let foreign = |path: &&str| {
+            let program = path.split('/').any(|part| matches!(part, "bin" | "sbin"));
+            !program && self.elf(path).is_some_and(|elf| elf.kind == Type::Executable && !elf.dynamic)
+        };
+        let paths: Vec<&str> = parcel.entries.iter().map(|entry| entry.path.as_str()).filter(foreign).collect();
+        let lines = paths.iter().flat_map(|path| {
+            ["statically-linked-binary", "unstripped-binary-or-object"].map(|tag| format!("{tag} [{path}]\n"))
+        });
+        (!paths.is_empty()).then(|| {
+            "# No programs of this system: guests start them, or they are a hypervisor's symbols.\n".to_owned()
+                + &lines.collect::<String>()
         })
     }
 

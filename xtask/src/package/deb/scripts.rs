@@ -208,7 +208,7 @@ fi
         if !masked.is_empty() {
             let _ = write!(
                 text,
-                "\nif [ \"$1\" = remove ] && [ -x /usr/bin/deb-systemd-helper ]; then
+                "\nif [ \"$1\" = remove ] && command -v deb-systemd-helper >/dev/null; then
     deb-systemd-helper mask {} >/dev/null || true
 fi
 ",
@@ -222,7 +222,7 @@ fi
         if !units.is_empty() {
             let _ = write!(
                 purge,
-                "    if [ -x /usr/bin/deb-systemd-helper ]; then
+                "    if command -v deb-systemd-helper >/dev/null; then
         deb-systemd-helper purge {units} >/dev/null || true
         deb-systemd-helper unmask {units} >/dev/null || true
     fi
