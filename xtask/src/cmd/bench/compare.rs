@@ -92,7 +92,10 @@ fn changed_tar(packed: &[u8]) -> Result<Vec<u8>> {
         let mut entry = entry?;
         let (mut header, path, link) = (entry.header().clone(), entry.path()?.into_owned(), entry.link_name()?);
         if let Some(link) = link {
-            to.append_link(&mut header, &path, link)?;
+            match header.path()? == path {
+                true => to.append(&header, std::io::empty())?,
+                false => to.append_link(&mut header, &path, link)?,
+            }
             continue;
         }
         let mut content = Vec::new();
@@ -109,7 +112,12 @@ fn changed_tar(packed: &[u8]) -> Result<Vec<u8>> {
             }
         }
         header.set_size(content.len() as u64);
-        to.append_data(&mut header, &path, content.as_slice())?;
+        header.set_cksum();
+        // Only where the name does not fit may it be written anew: a `./` in front of it would be lost.
+        match header.path()? == path {
+            true => to.append(&header, content.as_slice())?,
+            false => to.append_data(&mut header, &path, content.as_slice())?,
+        }
     }
     Ok(to.into_inner()?)
 }
