@@ -11,6 +11,7 @@ use crate::parallel;
 use crate::tree::{Kind, Manifest};
 use anyhow::{Context as _, Result};
 use fs_err as fs;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
@@ -113,14 +114,14 @@ impl Pair<'_> {
                 self.gzip_header(first, second);
                 // Unpacking is what takes the time.
                 let (one, other) = std::thread::scope(|scope| {
-                    let other = scope.spawn(|| members::list(second, form));
-                    (members::list(first, form), other.join().expect("listing does not panic"))
+                    let other = scope.spawn(|| Opened::new(second, form));
+                    (Opened::new(first, form), other.join().expect("opening does not panic"))
                 });
-                self.archives((first, second), form, &(one, other))?;
+                self.archives(form, &one?, &other?)?;
             }
             (Form::Compressed, Form::Compressed) => {
                 self.gzip_header(first, second);
-                let (first, second) = (unpacked(first)?, unpacked(second)?);
+                let (first, second) = (unpacked(first)?.0, unpacked(second)?.0);
                 if first != second {
                     self.inside("unpacked").bytes(&first, &second)?;
                 }
@@ -159,7 +160,8 @@ impl Pair<'_> {
         }
     }
 
-    fn archives(&mut self, bytes: (&[u8], &[u8]), form: Form, (first, second): &(Listing, Listing)) -> Result<()> {
+    fn archives(&mut self, form: Form, one: &Opened, other: &Opened) -> Result<()> {
+        let (first, second) = (&one.listing, &other.listing);
         if first.broken != second.broken {
             let said = |listing: &Listing| listing.broken.clone().unwrap_or_else(|| "whole".to_owned());
             let difference = self.report("archive", (said(first), said(second)));
@@ -185,10 +187,8 @@ impl Pair<'_> {
         if differing.is_empty() {
             return Ok(());
         }
-        let held = std::thread::scope(|scope| -> Result<_> {
-            let other = scope.spawn(|| members::contents(bytes.1, form, &differing));
-            Ok((members::contents(bytes.0, form, &differing)?, other.join().expect("reading does not panic")?))
-        })?;
+        let held =
+            (members::contents(&one.bytes, form, &differing)?, members::contents(&other.bytes, form, &differing)?);
         for id in &differing {
             interrupt::check()?;
             self.inside(&id.0).bytes(&held.0[id], &held.1[id])?;
@@ -225,9 +225,27 @@ impl Pair<'_> {
     }
 }
 
-fn unpacked(bytes: &[u8]) -> Result<Vec<u8>> {
+/// An archive, unpacked once: it is read twice, for what it has and for what differs.
+struct Opened<'a> {
+    bytes: Cow<'a, [u8]>,
+    listing: Listing,
+}
+
+impl<'a> Opened<'a> {
+    fn new(bytes: &'a [u8], form: Form) -> Result<Opened<'a>> {
+        let (bytes, broken) = match form {
+            Form::Tar | Form::Cpio => unpacked(bytes).map(|(bytes, broken)| (Cow::Owned(bytes), broken))?,
+            _ => (Cow::Borrowed(bytes), None),
+        };
+        let mut listing = members::list(&bytes, form);
+        listing.broken = broken.or(listing.broken);
+        Ok(Opened { bytes, listing })
+    }
+}
+
+/// The content of a stream, and why reading ended before its end: a broken one is compared as far as it goes.
+fn unpacked(bytes: &[u8]) -> Result<(Vec<u8>, Option<String>)> {
     let mut unpacked = Vec::new();
-    // A broken stream is compared as far as it goes.
-    let _ = archive::decompress(bytes)?.take(STREAM).read_to_end(&mut unpacked);
-    Ok(unpacked)
+    let read = archive::decompress(bytes)?.take(STREAM).read_to_end(&mut unpacked);
+    Ok((unpacked, read.err().map(|error| error.to_string())))
 }
