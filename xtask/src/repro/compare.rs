@@ -44,10 +44,11 @@ pub fn folders(first: &Path, second: &Path, clues: &[Clue], open: Open) -> Resul
             (Some(Kind::Directory { .. }), Some(Kind::Directory { .. })) => return Ok(()),
             (Some(Kind::File { sha256: one, .. }), Some(Kind::File { sha256: other, .. })) => {
                 let bytes = fs::read(first.join(name))?;
-                if one != other {
-                    pair.bytes(&bytes, &fs::read(second.join(name))?)?;
-                }
-                (members::files(&bytes), one == other)
+                let files = match one == other {
+                    true => members::files(&bytes),
+                    false => pair.bytes(&bytes, &fs::read(second.join(name))?)?,
+                };
+                (files, one == other)
             }
             (one, other) if one == other => (0, true),
             (one, other) => {
@@ -104,9 +105,10 @@ impl Pair<'_> {
         self.found.last_mut().expect("just pushed")
     }
 
-    /// Reports at least one difference of two contents that differ.
-    fn bytes(&mut self, first: &[u8], second: &[u8]) -> Result<()> {
+    /// Reports at least one difference of two contents that differ; gives how many files the first holds, as [`members::files`] does.
+    fn bytes(&mut self, first: &[u8], second: &[u8]) -> Result<usize> {
         let before = self.found.len();
+        let mut files = 0;
         let forms = (members::form(first), members::form(second));
         let packed = forms.0 == forms.1 && (forms.0.is_archive() || forms.0 == Form::Compressed);
         match forms {
@@ -117,7 +119,7 @@ impl Pair<'_> {
                     let other = scope.spawn(|| Opened::new(second, form));
                     (Opened::new(first, form), other.join().expect("opening does not panic"))
                 });
-                self.archives(form, &one?, &other?)?;
+                files = self.archives(form, &one?, &other?)?;
             }
             (Form::Compressed, Form::Compressed) => {
                 self.gzip_header(first, second);
@@ -142,7 +144,7 @@ impl Pair<'_> {
         if around || !packed {
             (self.open)(&self.place, first, second)?;
         }
-        Ok(())
+        Ok(files)
     }
 
     /// RFC 1952: bytes 4 to 8 are the time of the file that was packed.
@@ -160,7 +162,7 @@ impl Pair<'_> {
         }
     }
 
-    fn archives(&mut self, form: Form, one: &Opened, other: &Opened) -> Result<()> {
+    fn archives(&mut self, form: Form, one: &Opened, other: &Opened) -> Result<usize> {
         let (first, second) = (&one.listing, &other.listing);
         if first.broken != second.broken {
             let said = |listing: &Listing| listing.broken.clone().unwrap_or_else(|| "whole".to_owned());
@@ -184,16 +186,18 @@ impl Pair<'_> {
             }
         }
         self.order(first, second);
-        if differing.is_empty() {
-            return Ok(());
-        }
-        let held =
-            (members::contents(&one.bytes, form, &differing)?, members::contents(&other.bytes, form, &differing)?);
+        let packages: BTreeSet<Id> = first.members.keys().filter(|id| members::is_package(form, id)).cloned().collect();
+        let held = members::contents(&one.bytes, form, &differing.union(&packages).cloned().collect())?;
+        let others = members::contents(&other.bytes, form, &differing)?;
+        let plain = first.members.iter().filter(|(id, _)| !packages.contains(*id));
+        let mut files = plain.filter(|(_, member)| members::is_file(form, member)).count();
         for id in &differing {
             interrupt::check()?;
-            self.inside(&id.0).bytes(&held.0[id], &held.1[id])?;
+            let inside = self.inside(&id.0).bytes(&held[id], &others[id])?;
+            files += if packages.contains(id) { inside } else { 0 };
         }
-        Ok(())
+        files += packages.difference(&differing).map(|id| members::files(&held[id])).sum::<usize>();
+        Ok(files)
     }
 
     fn headers(&mut self, first: &Member, second: &Member) {

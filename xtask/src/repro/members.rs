@@ -82,17 +82,26 @@ pub fn form(bytes: &[u8]) -> Form {
     }
 }
 
+/// True for a member that is one of the archives that a package is made of: what it holds are the package's files.
+pub fn is_package(form: Form, id: &Id) -> bool {
+    form == Form::Ar && id.0.contains(".tar") || form == Form::Rpm && id.0 == PAYLOAD
+}
+
+/// True for a member that counts as a file of its archive, when it is no archive of a package.
+pub fn is_file(form: Form, member: &Member) -> bool {
+    form != Form::Rpm && member.kind != "folder"
+}
+
 /// How many files an archive holds: members that are not folders; in a package, those of the archives that it is made of.
 pub fn files(bytes: &[u8]) -> usize {
     let form = form(bytes);
     let mut count = 0;
     let counted = each(bytes, form, |id, member, content| {
-        let package = form == Form::Ar && id.0.contains(".tar") || form == Form::Rpm && id.0 == PAYLOAD;
-        if package {
+        if is_package(form, &id) {
             let mut held = Vec::new();
             content.read_to_end(&mut held)?;
             count += files(&held);
-        } else if form != Form::Rpm && member.kind != "folder" {
+        } else if is_file(form, &member) {
             count += 1;
         }
         Ok(())
