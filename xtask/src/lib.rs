@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! recipe ─► pins ─► sources ─► patches ─► plan ─► builder ─► relocate ─► package ─► verify
-//!  .toml    .lock    trees     patched     DAG     staged    relocated   tar        audit
-//!                                        rootfs + sandbox       elf
+//!  .toml    .lock    trees     patched     DAG     staged    relocated   deb rpm    audit
+//!                                        rootfs + sandbox       elf         tar
 //! ```
 //!
 //! The modules stand in pipeline order. A stage is one function from one plain value to the next; a value that only a
