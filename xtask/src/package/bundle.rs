@@ -1,6 +1,6 @@
 //! The bundle for any distribution: one folder with the tree, an installer, and a list of everything in it, as a tarball.
 //!
-//! How things are installed is said by the list (the column `place`) and done by `xtask/data/bundle/install`, a shell script; this
+//! How things are installed is said by the list (the column `place`) and done by the shell script in `xtask/data/bundle/install`; this
 //! module decides what each path is placed as, and vouches for the list by its digest in the script.
 
 use super::tarball::Tarball;
@@ -18,7 +18,16 @@ use std::path::Path;
 
 /// Stands for the list's digest in the script.
 const VOUCHER: &str = "@CONTENTS@";
-const INSTALL: &str = include_str!("../../data/bundle/install");
+/// One script, written in parts: each is a chapter of it and opens with its heading.
+const INSTALL: &str = concat!(
+    include_str!("../../data/bundle/install/options.sh"),
+    include_str!("../../data/bundle/install/paths.sh"),
+    include_str!("../../data/bundle/install/bundles.sh"),
+    include_str!("../../data/bundle/install/record.sh"),
+    include_str!("../../data/bundle/install/look.sh"),
+    include_str!("../../data/bundle/install/change.sh"),
+    include_str!("../../data/bundle/install/main.sh"),
+);
 const README: &str = include_str!("../../data/bundle/README");
 
 /// Folders whose files are read before all file systems are there, or by programs that do not follow links out of them: the boot
