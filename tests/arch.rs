@@ -10,6 +10,7 @@ use std::io::Read as _;
 use std::path::Path;
 use xtask::inspection;
 use xtask::package::{Goods, pack, parcels};
+use xtask::papers::attribution::Attribution;
 use xtask::report::{Report, Style};
 
 fn content() -> Content {
@@ -59,7 +60,16 @@ fn packages(content: &Content) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let into = work.path().join("into");
     fs::create_dir(&into).unwrap();
     let (root, jobs) = (Path::new("/nonexistent"), 2);
-    let goods = Goods { job: &job, tree: &tree, facts: &facts, root, parcels, report: &report, jobs };
+    let goods = Goods {
+        job: &job,
+        tree: &tree,
+        facts: &facts,
+        attribution: &Attribution::default(),
+        root,
+        parcels,
+        report: &report,
+        jobs,
+    };
     let packed = pack(&goods, "{}\n", &into).map_err(|error| xtask::fault::render(&error))?;
     let packages = packed.artifacts.iter().filter(|artifact| artifact.name.ends_with(".pkg.tar.zst"));
     Ok(packages.map(|artifact| (artifact.name.clone(), fs::read(into.join(&artifact.name)).unwrap())).collect())

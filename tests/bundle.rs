@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use xtask::fault;
 use xtask::inspection;
 use xtask::package::{Goods, pack, parcels};
+use xtask::papers::attribution::Attribution;
 use xtask::recipe::Recipe;
 use xtask::report::{Report, Style};
 use xtask::tree::{self, Manifest};
@@ -229,7 +230,16 @@ fn a_path_that_the_list_cannot_hold_is_an_error() {
     let (job, report) = (job(&recipe), Report::new(Style::Silent));
     let parcels = parcels(&job, &tree).unwrap();
     let root = Path::new("/nonexistent");
-    let goods = Goods { job: &job, tree: &tree, facts: &facts, root, parcels, report: &report, jobs: 1 };
+    let goods = Goods {
+        job: &job,
+        tree: &tree,
+        facts: &facts,
+        attribution: &Attribution::default(),
+        root,
+        parcels,
+        report: &report,
+        jobs: 1,
+    };
     let Err(error) = pack(&goods, "{}\n", work.path()) else { panic!("the list was written") };
     let text = fault::render(&error);
     for part in ["packing xen-4.17.5+72 as tar", "`usr/lib/xen-4.17/a name` has white space", "relocate.drop"] {

@@ -14,6 +14,7 @@ use xtask::check;
 use xtask::digest::{Hash, KeyBuilder};
 use xtask::inspection;
 use xtask::package::{MANIFEST, SUMS, seal};
+use xtask::papers::attribution::Attribution;
 use xtask::papers::{self, BOM, PROVENANCE};
 use xtask::recipe::Format;
 use xtask::relocate::{Layer, lay_over};
@@ -57,7 +58,8 @@ fn artifacts(at: &Path) {
     });
     job.recipe.formats.insert(Format::Tar);
     let key = KeyBuilder::new("test/1").finish();
-    let subject = papers::Subject { job: &job, key: &key, tree: &tree, facts: &facts, bundles: &[] };
+    let attribution = Attribution::new(&job, &tree, &facts, &[]).unwrap();
+    let subject = papers::Subject { job: &job, key: &key, attribution: &attribution, bundles: &[] };
     papers::write(&subject, &mut packed, &into).unwrap();
     seal(&packed.artifacts, &into).unwrap();
 }

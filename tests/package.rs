@@ -19,6 +19,7 @@ use xtask::fault;
 use xtask::inspection;
 use xtask::job::Job;
 use xtask::package::{Document, Goods, Packed, Tarball, install, pack, parcels, seal};
+use xtask::papers::attribution::Attribution;
 use xtask::patches::{Patch, Queue};
 use xtask::plan::Plan;
 use xtask::recipe::Recipe;
@@ -282,7 +283,8 @@ pub fn packed(job: &Job, tree: &Relocated, facts: &Facts, into: &Path) -> Packed
 fn packed_for(job: &Job, tree: &Relocated, facts: &Facts, machine: &Path, into: &Path) -> anyhow::Result<Packed> {
     let report = Report::new(Style::Silent);
     let parcels = parcels(job, tree)?;
-    let goods = Goods { job, tree, facts, root: machine, parcels, report: &report, jobs: 2 };
+    let attribution = Attribution::new(job, tree, facts, &[])?;
+    let goods = Goods { job, tree, facts, attribution: &attribution, root: machine, parcels, report: &report, jobs: 2 };
     pack(&goods, "{}\n", into)
 }
 

@@ -14,6 +14,7 @@ use xtask::fault::render;
 use xtask::inspection;
 use xtask::package::Artifact;
 use xtask::papers;
+use xtask::papers::attribution::Attribution;
 use xtask::papers::query::{Bill, Question};
 use xtask::relocate::{Layer, lay_over};
 use xtask::toolchain::Deb;
@@ -94,7 +95,8 @@ fn a_file_is_known_by_what_it_asks_for_and_what_it_holds() {
         packed.artifacts.push(Artifact { name: name.to_owned(), size: 3, sha256: Hash::of(name.as_bytes()) });
     }
     let key = KeyBuilder::new("test/1").finish();
-    let subject = papers::Subject { job: &job, key: &key, tree: &tree, facts: &facts, bundles: &[] };
+    let attribution = Attribution::new(&job, &tree, &facts, &[]).unwrap();
+    let subject = papers::Subject { job: &job, key: &key, attribution: &attribution, bundles: &[] };
     papers::write(&subject, &mut packed, &at("into")).unwrap();
     let text = fs_err::read_to_string(at("into").join(papers::BOM)).unwrap();
     let bill: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -12,6 +12,7 @@ use xtask::audit::Facts;
 use xtask::digest::Hash;
 use xtask::inspection;
 use xtask::package::{Goods, pack, parcels};
+use xtask::papers::attribution::Attribution;
 use xtask::recipe::Recipe;
 use xtask::relocate::{Layer, Relocated, lay_over};
 use xtask::report::{Report, Style};
@@ -258,8 +259,16 @@ fn the_bytes_do_not_depend_on_what_else_is_going_on() {
     let packed = |jobs: usize| {
         let into = scratch();
         let parcels = parcels(&job, &tree).unwrap();
-        let goods =
-            Goods { job: &job, tree: &tree, facts: &facts, root: Path::new("/"), parcels, report: &report, jobs };
+        let goods = Goods {
+            job: &job,
+            tree: &tree,
+            facts: &facts,
+            attribution: &Attribution::default(),
+            root: Path::new("/"),
+            parcels,
+            report: &report,
+            jobs,
+        };
         pack(&goods, "{}\n", into.path()).unwrap();
         bytes(into.path())
     };
@@ -293,8 +302,16 @@ fn a_file_that_changed_and_a_relation_that_is_none_are_errors() {
     let fails = |recipe: &Recipe| {
         let (into, job, facts, report) = (scratch(), job(recipe), facts(&tree), Report::new(Style::Silent));
         let parcels = parcels(&job, &tree).unwrap();
-        let goods =
-            Goods { job: &job, tree: &tree, facts: &facts, root: Path::new("/"), parcels, report: &report, jobs: 1 };
+        let goods = Goods {
+            job: &job,
+            tree: &tree,
+            facts: &facts,
+            attribution: &Attribution::default(),
+            root: Path::new("/"),
+            parcels,
+            report: &report,
+            jobs: 1,
+        };
         format!("{:#}", pack(&goods, "{}\n", into.path()).err().expect("it cannot be packed"))
     };
     let mut wrong = packages();

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use xtask::digest::{Hash, KeyBuilder};
 use xtask::fault::render;
 use xtask::inspection;
-use xtask::papers::{self, bundles::look};
+use xtask::papers::{self, attribution::Attribution, bundles::look};
 use xtask::recipe::Bundle;
 use xtask::relocate::{Layer, lay_over};
 use xtask::tree::Manifest;
@@ -68,8 +68,9 @@ fn bill(bundle: &Bundle) -> Result<Value, String> {
     let facts = inspection::facts(&tree, &[]).unwrap();
     let mut packed = packed(&job, &tree, &facts, &at("into"));
     let key = KeyBuilder::new("test/1").finish();
-    let subject = papers::Subject { job: &job, key: &key, tree: &tree, facts: &facts, bundles: &carried };
-    papers::write(&subject, &mut packed, &at("into")).map_err(|error| render(&error))?;
+    let attribution = Attribution::new(&job, &tree, &facts, &carried).map_err(|error| render(&error))?;
+    let subject = papers::Subject { job: &job, key: &key, attribution: &attribution, bundles: &carried };
+    papers::write(&subject, &mut packed, &at("into")).unwrap();
     let text = fs_err::read_to_string(at("into").join(papers::BOM)).unwrap();
     Ok(serde_json::from_str(&text).unwrap())
 }

@@ -11,16 +11,15 @@ mod packages;
 mod provenance;
 pub mod query;
 
-use crate::audit::Facts;
 use crate::digest::Key;
 use crate::job::Job;
 use crate::package::{self, Packed};
 use crate::patches::Patch;
 use crate::recipe::{Origin, Recipe, Source};
-use crate::relocate::Relocated;
 use crate::toolchain::Deb;
 use crate::{catalog, debian};
 use anyhow::Result;
+use attribution::Attribution;
 use serde_json::Value;
 use std::path::Path;
 
@@ -37,8 +36,8 @@ pub struct Subject<'a> {
     pub job: &'a Job,
     /// Names the result.
     pub key: &'a Key,
-    pub tree: &'a Relocated,
-    pub facts: &'a Facts,
+    /// What every path of the tree was made of.
+    pub attribution: &'a Attribution,
     /// Copies of others' code in the sources.
     pub bundles: &'a [bundles::Carried],
 }
@@ -46,8 +45,7 @@ pub struct Subject<'a> {
 /// Writes all papers into `into` and adds them to what was packed.
 pub fn write(subject: &Subject, packed: &mut Packed, into: &Path) -> Result<()> {
     let Subject { job, key, .. } = subject;
-    let attribution = attribution::Attribution::new(job, subject.tree, subject.facts, subject.bundles)?;
-    let bom = text(&bom::bom(subject, packed, &attribution));
+    let bom = text(&bom::bom(subject, packed));
     let buildinfo = buildinfo::text(job, packed);
     packed.artifacts.push(package::put(into, BOM, &bom)?);
     packed.artifacts.push(package::put(into, &buildinfo::name(job), &buildinfo)?);

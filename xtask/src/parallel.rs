@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Calls `work` for each number below `count`, with so many threads at once. After a failure nothing new is started; of
-/// several failures the one of the lowest number is given.
-pub fn each(threads: usize, count: usize, work: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+/// Calls `work` for each number below `count`, with so many threads at once, and gives the results in the numbers' order. After a
+/// failure nothing new is started; of several failures the one of the lowest number is given.
+pub fn map<T: Send>(threads: usize, count: usize, work: &(dyn Fn(usize) -> Result<T> + Sync)) -> Result<Vec<T>> {
     let next = AtomicUsize::new(0);
-    let failures: Mutex<BTreeMap<usize, anyhow::Error>> = Mutex::default();
+    let done: Mutex<BTreeMap<usize, Result<T>>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, count.max(1)) {
             scope.spawn(|| {
@@ -18,14 +18,19 @@ pub fn each(threads: usize, count: usize, work: &(dyn Fn(usize) -> Result<()> + 
                     if at >= count {
                         break;
                     }
-                    if let Err(error) = work(at) {
-                        failures.lock().unwrap_or_else(PoisonError::into_inner).insert(at, error);
+                    let result = work(at);
+                    if result.is_err() {
                         next.store(count, Ordering::Relaxed);
                     }
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, result);
                 }
             });
         }
     });
-    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-    failures.into_values().next().map_or(Ok(()), Err)
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+/// The same for work that has no result.
+pub fn each(threads: usize, count: usize, work: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<()> {
+    map(threads, count, work).map(drop)
 }

@@ -61,16 +61,13 @@ pub fn fetch(ctx: &Context, toolchain: &Toolchain) -> Result<Vec<PathBuf>> {
         toolchain.debs.iter().filter(|deb| ctx.store.blob(&deb.sha256).is_none()).map(|deb| deb.size).collect();
     let what = format!("{} packages of toolchain {}", missing.len(), toolchain.name);
     let task = (!missing.is_empty()).then(|| ctx.report.begin("download", &what, Some(missing.iter().sum())));
-    let found: Mutex<BTreeMap<usize, PathBuf>> = Mutex::default();
-    parallel::each(LINES, toolchain.debs.len(), &|at| {
-        let path = fetch_one(ctx, toolchain, &toolchain.debs[at], task.as_ref())?;
-        found.lock().unwrap_or_else(PoisonError::into_inner).insert(at, path);
-        Ok(())
+    let found = parallel::map(LINES, toolchain.debs.len(), &|at| {
+        fetch_one(ctx, toolchain, &toolchain.debs[at], task.as_ref())
     })?;
     if let Some(task) = task {
         task.done("checked");
     }
-    Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
+    Ok(found)
 }
 
 fn fetch_one(ctx: &Context, toolchain: &Toolchain, deb: &Deb, whole: Option<&Task>) -> Result<PathBuf> {

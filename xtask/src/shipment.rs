@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::inspection;
 use crate::job::Job;
 use crate::package::{self, Goods, install};
-use crate::papers;
+use crate::papers::{self, attribution::Attribution};
 use crate::recipe::Recipe;
 use crate::relocate::{self, Relocated};
 use crate::store::{Begin, Making, Stored};
@@ -103,18 +103,20 @@ fn make(ctx: &Context, job: &Job, key: &Key, making: &Making, staged: &Staged, r
     let work = making.folder().join("tree");
     fs::create_dir(&work)?;
     let Inspected { tree, facts, verdict, .. } = inspect(ctx, recipe, staged, root, &work)?;
+    let bundles = papers::bundles::read(ctx, job)?;
+    let attribution = Attribution::new(job, &tree, &facts, &bundles)?;
     let goods = Goods {
         job,
         tree: &tree,
         facts: &facts,
+        attribution: &attribution,
         root,
         parcels: package::parcels(job, &tree)?,
         report: &ctx.report,
         jobs: ctx.jobs,
     };
     let mut packed = package::pack(&goods, &verdict.json(recipe, &facts), making.root())?;
-    let bundles = papers::bundles::read(ctx, job)?;
-    let subject = papers::Subject { job, key, tree: &tree, facts: &facts, bundles: &bundles };
+    let subject = papers::Subject { job, key, attribution: &attribution, bundles: &bundles };
     papers::write(&subject, &mut packed, making.root())?;
     package::seal(&packed.artifacts, making.root())?;
     Ok(verdict)

@@ -17,7 +17,6 @@ use fs_err as fs;
 use relations::World;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 /// One package on its way.
 struct Package<'a> {
@@ -39,16 +38,12 @@ impl Package<'_> {
 pub fn write(goods: &Goods, into: &Path) -> Result<Vec<Artifact>> {
     let layout = Layout::of(Format::Arch, &goods.job.recipe);
     let world = World::of(goods);
-    let done: Mutex<BTreeMap<usize, Artifact>> = Mutex::default();
-    parallel::each(goods.jobs, goods.parcels.len(), &|at| {
+    let packed = parallel::map(goods.jobs, goods.parcels.len(), &|at| {
         let parcel = &goods.parcels[at];
         let packed = package(goods, &layout, &world, parcel, into);
-        if let Some(artifact) = packed.with_context(|| format!("packing {}", parcel.package.name))? {
-            done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, artifact);
-        }
-        Ok(())
+        packed.with_context(|| format!("packing {}", parcel.package.name))
     })?;
-    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
+    Ok(packed.into_iter().flatten().collect())
 }
 
 /// Nothing for a parcel that is empty in this layout.

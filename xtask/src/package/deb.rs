@@ -17,7 +17,7 @@ use super::{Artifact, Goods, Parcel};
 use crate::debian::relation;
 use crate::elf::{Elf, Type};
 use crate::fault::Fault;
-use crate::papers::attribution::{Attribution, source_package};
+use crate::papers::attribution::source_package;
 use crate::parallel;
 use crate::recipe::{Format, Recipe};
 use crate::relocate::links;
@@ -32,29 +32,17 @@ use fs_err as fs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 /// Of `init-system-helpers`: the first whose invoke-rc.d knows `--skip-systemd-native`.
 const HELPERS: &str = "init-system-helpers (>= 1.54~)";
 
 /// Writes one package for each parcel into `into`, several at once.
 pub fn write(goods: &Goods, into: &Path) -> Result<Vec<Artifact>> {
-    let maker = Maker {
-        goods,
-        providers: Providers::new(goods.job, goods.facts, goods.root, &goods.parcels)?,
-        attribution: Attribution::new(goods.job, goods.tree, goods.facts, &[])?,
-    };
+    let maker = Maker { goods, providers: Providers::new(goods.job, goods.facts, goods.root, &goods.parcels)? };
     // The largest first, so that no thread is left alone with one at the end.
     let mut order: Vec<&Parcel> = goods.parcels.iter().collect();
     order.sort_by_key(|parcel| std::cmp::Reverse(parcel.entries.iter().map(|entry| size(&entry.kind)).sum::<u64>()));
-    let made: Mutex<Vec<Artifact>> = Mutex::default();
-    parallel::each(goods.jobs, order.len(), &|turn| {
-        let parcel = order[turn];
-        let artifact = maker.package(parcel, into)?;
-        made.lock().unwrap_or_else(PoisonError::into_inner).push(artifact);
-        Ok(())
-    })?;
-    let mut made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut made = parallel::map(goods.jobs, order.len(), &|turn| maker.package(order[turn], into))?;
     made.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(made)
 }
@@ -66,7 +54,6 @@ fn size(kind: &Kind) -> u64 {
 struct Maker<'g> {
     goods: &'g Goods<'g>,
     providers: Providers<'g>,
-    attribution: Attribution,
 }
 
 impl Maker<'_> {
@@ -264,8 +251,8 @@ impl Maker<'_> {
 
     /// Source packages of the distribution that are linked into files (Policy 7.8), in their exact versions.
     fn linked_in(&self, parcel: &Parcel) -> Result<BTreeSet<String>> {
-        let parts = parcel.entries.iter().filter_map(|entry| self.attribution.paths.get(&entry.path));
-        let copies = parts.flat_map(|parts| &parts.holds).filter_map(|holds| self.attribution.copies.get(holds));
+        let parts = parcel.entries.iter().filter_map(|entry| self.goods.attribution.paths.get(&entry.path));
+        let copies = parts.flat_map(|parts| &parts.holds).filter_map(|holds| self.goods.attribution.copies.get(holds));
         copies
             .filter_map(|copy| copy.deb.as_ref())
             .map(|deb| {
@@ -284,7 +271,7 @@ impl Maker<'_> {
     fn sources(&self, parcel: &Parcel) -> BTreeMap<String, BTreeSet<String>> {
         let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for entry in &parcel.entries {
-            let holds = self.attribution.paths.get(&entry.path).into_iter().flat_map(|parts| &parts.holds);
+            let holds = self.goods.attribution.paths.get(&entry.path).into_iter().flat_map(|parts| &parts.holds);
             for source in holds.filter_map(|reference| reference.strip_prefix("source:")) {
                 found.entry(source.to_owned()).or_default().insert(entry.path.clone());
             }

@@ -5,6 +5,7 @@
 use super::Claims;
 use crate::audit::Facts;
 use crate::job::Job;
+use crate::papers::attribution::Attribution;
 use crate::recipe::Package;
 use crate::relocate::{Relocated, links};
 use crate::report::Report;
@@ -19,6 +20,8 @@ pub struct Goods<'a> {
     pub tree: &'a Relocated,
     /// What is known of every path of `tree`.
     pub facts: &'a Facts,
+    /// What every path of `tree` was made of.
+    pub attribution: &'a Attribution,
     /// The toolchain's root: what the distribution offers.
     pub root: &'a Path,
     /// One for each package of the recipe that holds something, in the recipe's order.

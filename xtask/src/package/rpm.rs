@@ -17,8 +17,6 @@ use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
 use relations::{Contents, World};
 use rpm::{BuildConfig, CompressionWithLevel, FileOptions, PackageBuilder, Timestamp};
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 /// The name of the machine that a package names as its maker: the sandbox's, in which its files were made.
 const BUILD_HOST: &str = "builder";
@@ -59,20 +57,16 @@ const FOREIGN: [&str; 22] = [
 pub fn write(goods: &Goods, into: &std::path::Path) -> Result<Vec<Artifact>> {
     let layout = Layout::of(Format::Rpm, &goods.job.recipe);
     let world = World::of(goods, &layout)?;
-    let done: Mutex<BTreeMap<usize, Artifact>> = Mutex::default();
-    parallel::each(goods.jobs, goods.parcels.len(), &|at| {
+    let packed = parallel::map(goods.jobs, goods.parcels.len(), &|at| {
         let parcel = &goods.parcels[at];
         let packed = package(goods, &layout, &world, parcel);
         let packed = packed.with_context(|| format!("packing {}", parcel.package.name))?;
         // What holds nothing in this layout is no package.
-        if let Some((name, bytes)) = packed {
-            fs::write(into.join(&name), &bytes)?;
-            let artifact = Artifact { name, size: bytes.len() as u64, sha256: Hash::of(&bytes) };
-            done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, artifact);
-        }
-        Ok(())
+        let Some((name, bytes)) = packed else { return Ok(None) };
+        fs::write(into.join(&name), &bytes)?;
+        Ok(Some(Artifact { name, size: bytes.len() as u64, sha256: Hash::of(&bytes) }))
     })?;
-    Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect())
+    Ok(packed.into_iter().flatten().collect())
 }
 
 /// The name of a package's file, and its bytes.

@@ -1,7 +1,7 @@
 //! The bill of materials, CycloneDX 1.6 as JSON: sources with their patches, what is linked in, what the distribution supplies, and
 //! every path that a step staged with what it is made of.
 
-use super::attribution::{self, Attribution, Copy, OWN, Parts};
+use super::attribution::{self, Copy, OWN, Parts};
 use super::bundles::Carried;
 use super::{Subject, VERSION, address, escaped, packages, place, purl, timestamp};
 use crate::cli::patch::Class;
@@ -28,8 +28,8 @@ pub const SOURCE_PACKAGE: &str = "xenwright:source-package";
 pub const REACHES: &str = "xenwright:reaches";
 pub const PLACE: &str = "xenwright:place";
 
-pub fn bom(subject: &Subject, packed: &Packed, attribution: &Attribution) -> Value {
-    let Subject { job, key, bundles, .. } = subject;
+pub fn bom(subject: &Subject, packed: &Packed) -> Value {
+    let Subject { job, key, attribution, bundles } = subject;
     let recipe = &job.recipe;
     let Packed { artifacts, document } = packed;
     let mut components = BTreeMap::new();

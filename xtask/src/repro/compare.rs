@@ -15,7 +15,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 /// Unpacked bytes of one compressed stream that are looked at.
 const STREAM: u64 = 1 << 30;
@@ -33,15 +32,14 @@ pub fn folders(first: &Path, second: &Path, clues: &[Clue], open: Open) -> Resul
     let (first_side, second_side) = (first_side?, second_side?);
     let names: BTreeSet<&String> = first_side.keys().chain(second_side.keys()).collect();
     let names: Vec<&String> = names.into_iter().collect();
-    let all: Mutex<BTreeMap<usize, (Artifact, Vec<Difference>)>> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    parallel::each(threads, names.len(), &|at| {
+    let all = parallel::map(threads, names.len(), &|at| {
         interrupt::check()?;
         let name = names[at];
         let mut found = Vec::new();
         let mut pair = Pair { place: vec![name.clone()], clues, open, found: &mut found };
         let (files, identical) = match (first_side.get(name), second_side.get(name)) {
-            (Some(Kind::Directory { .. }), Some(Kind::Directory { .. })) => return Ok(()),
+            (Some(Kind::Directory { .. }), Some(Kind::Directory { .. })) => return Ok(None),
             (Some(Kind::File { sha256: one, .. }), Some(Kind::File { sha256: other, .. })) => {
                 let bytes = fs::read(first.join(name))?;
                 let files = match one == other {
@@ -56,14 +54,12 @@ pub fn folders(first: &Path, second: &Path, clues: &[Clue], open: Open) -> Resul
                 (0, false)
             }
         };
-        let artifact = Artifact { name: name.clone(), files, identical };
-        all.lock().unwrap_or_else(PoisonError::into_inner).insert(at, (artifact, found));
-        Ok(())
+        Ok(Some((Artifact { name: name.clone(), files, identical }, found)))
     })?;
     // A listing that was cut short by the user looks like a damaged archive.
     interrupt::check()?;
     let mut comparison = Comparison::default();
-    for (artifact, found) in all.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
+    for (artifact, found) in all.into_iter().flatten() {
         comparison.artifacts.push(artifact);
         comparison.differences.extend(found);
     }
