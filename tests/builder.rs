@@ -13,6 +13,7 @@ use xtask::digest::{Hash, Key, KeyBuilder};
 use xtask::patches::{self, Queue};
 use xtask::plan::Plan;
 use xtask::recipe::{self, Recipe};
+use xtask::relocate::relocate;
 use xtask::{fault, sources};
 
 const EPOCH: i64 = 1_000_000_000;
@@ -78,7 +79,7 @@ files = ["**"]
     }
 
     fn plan(&self, steps: &str) -> Plan {
-        Plan::new(&self.recipe(steps), &BTreeMap::new(), &toolchain()).unwrap()
+        Plan::new(&self.recipe(steps), &BTreeMap::new(), &|_| toolchain()).unwrap()
     }
 
     fn build(&self, steps: &str) -> anyhow::Result<Staged> {
@@ -86,7 +87,7 @@ files = ["**"]
         let checked = sources::obtain(&self.ctx, &recipe)?;
         let inputs = Inputs {
             source: &|name| patches::apply(&self.ctx, &checked[name], &Queue::default()),
-            root: &|| {
+            root: &|_| {
                 self.ctx.store.tree_or_make(&toolchain(), "toolchain tiny", |root| {
                     sandbox_root::make(root);
                     for name in ["gcc", "ccache"] {
@@ -181,11 +182,61 @@ fn a_step_sees_its_filtered_source_and_what_it_needs() {
     assert!(world.names("work").is_empty());
 }
 
+const PARTIAL: &str = r#"
+[cross.partial]
+base = "other"
+sysroot = ["headers", "library"]
+[step.headers]
+source = "hello"
+intermediate = true
+run = 'mkdir -p "$OUT/usr/include" "$OUT/bin"; echo int >"$OUT/usr/include/a.h"; cp say "$OUT/bin/speak"'
+[step.library]
+source = "hello"
+intermediate = true
+run = 'mkdir -p "$OUT/usr/lib"; echo code >"$OUT/usr/lib/a.a"; ln -s a.a "$OUT/usr/lib/b.a"'
+[step.program]
+source = "hello"
+toolchain = "partial"
+run = """
+(cd /sysroot && ls bin usr/include usr/lib) >"$OUT/seen"
+speak >"$OUT/said"
+if echo more 2>/dev/null >>/sysroot/usr/include/a.h; then exit 1; fi
+"""
+"#;
+
+#[test]
+fn a_sysroot_is_what_its_steps_made_and_cannot_be_written_to() {
+    let world = World::new();
+    let staged = world.build(PARTIAL).unwrap();
+    let seen = "bin:\nspeak\n\nusr/include:\na.h\n\nusr/lib:\na.a\nb.a\n";
+    assert_eq!(read(&staged, "program", "seen"), seen);
+    assert_eq!(read(&staged, "program", "said"), "hello\n");
+    let work = scratch();
+    let tree = relocate(&world.ctx, &world.recipe(PARTIAL), &staged, work.path()).unwrap();
+    let made: Vec<&str> = tree.owners().values().map(String::as_str).filter(|owner| *owner != "dispatch").collect();
+    assert_eq!(made, ["program", "program"], "what is intermediate was shipped");
+
+    // What is in a sysroot reaches the step, and so does the toolchain.
+    let key = |steps: &str| world.plan(steps).steps.into_iter().find(|step| step.name == "program").unwrap().key;
+    assert_ne!(key(PARTIAL), key(&PARTIAL.replace("echo code", "echo more")));
+    let plan = world.plan(PARTIAL);
+    assert_eq!(plan.steps.iter().find(|step| step.name == "program").unwrap().toolchain, "other");
+    assert_eq!(plan.steps.iter().find(|step| step.name == "library").unwrap().toolchain, "tiny");
+}
+
+#[test]
+fn a_path_of_a_sysroot_is_made_by_one_step() {
+    let world = World::new();
+    let twice = PARTIAL.replace("usr/lib/a.a\"; ln", "usr/lib/a.a\"; mkdir -p \"$OUT/bin\"; : >\"$OUT/bin/speak\"; ln");
+    assert_ne!(twice, PARTIAL);
+    expect::golden(&root().join("tests/builder/sysroot-twice.txt"), &world.failure(&twice));
+}
+
 #[test]
 fn what_is_in_the_store_is_neither_run_nor_asked_for_again() {
     let world = World::new();
     let first = world.build(TWO_STEPS).unwrap();
-    let nothing = Inputs { source: &|_| panic!("no source is needed"), root: &|| panic!("no root is needed") };
+    let nothing = Inputs { source: &|_| panic!("no source is needed"), root: &|_| panic!("no root is needed") };
     let again = builder::build(&world.ctx, &world.plan(TWO_STEPS), &nothing).unwrap();
     assert_eq!(again.outputs()["second"].path, first.outputs()["second"].path);
 }

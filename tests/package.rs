@@ -269,7 +269,7 @@ fn staged(ctx: &Context, recipe: &Recipe, content: &Content) -> (Job, Staged) {
         ctx.store.tree_or_make(&planned.key, &planned.name, fill).unwrap();
     }
     let source = |name: &str| anyhow::bail!("source {name} is not needed");
-    let root = || anyhow::bail!("no root is needed");
+    let root = |_: &str| anyhow::bail!("no root is needed");
     let staged = builder::build(ctx, &job.plan, &Inputs { source: &source, root: &root }).unwrap();
     (job, staged)
 }
@@ -298,8 +298,10 @@ pub fn job(recipe: &Recipe) -> Job {
         debs: Vec::new(),
     };
     let queues = recipe.source.keys().map(|name| (name.clone(), Queue::default())).collect();
-    let plan = Plan::new(recipe, &queues, &toolchain.key()).unwrap();
-    Job { recipe: recipe.clone(), file: Hash::of(b"recipe"), toolchain, queues, plan }
+    let plan = Plan::new(recipe, &queues, &|_| toolchain.key()).unwrap();
+    let toolchains = BTreeMap::from([(recipe.toolchain.clone(), toolchain.clone())]);
+    let (file, parts) = (Hash::of(b"recipe"), BTreeMap::new());
+    Job { recipe: recipe.clone(), file, parts, toolchain, toolchains, queues, plan }
 }
 
 #[test]

@@ -85,9 +85,10 @@ fn stems_fit() {
     let recipes: Vec<(String, BTreeSet<String>)> = catalog::all(&root).unwrap().iter().map(recipe).collect();
     clean(&has_no_orphans(&recipes, &texts()));
     for entry in catalog::all(&root).unwrap() {
-        let toolchain = catalog::load(&root, &entry).unwrap().toolchain;
-        if let Err(error) = xtask::toolchain::Toolchain::load(&root, &toolchain) {
-            panic!("{}: {}", entry.file.display(), xtask::fault::render(&error));
+        for toolchain in catalog::load(&root, &entry).unwrap().toolchains() {
+            if let Err(error) = xtask::toolchain::Toolchain::load(&root, toolchain) {
+                panic!("{}: {}", entry.file.display(), xtask::fault::render(&error));
+            }
         }
     }
 }

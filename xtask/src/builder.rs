@@ -1,7 +1,7 @@
 //! Walks the plan: reuses what the store has, runs the rest side by side under one jobserver, and yields the staged outputs.
 //!
 //! A step sees its filtered, patched source at `/build` (writable, every time at the epoch), an empty `/out` that becomes
-//! its output, what it needs at `/in/<step>`, its script at `/in/.script` and, if it configures a kernel, the wanted
+//! its output, what it needs at `/in/<step>`, its sysroot at `/sysroot`, its script at `/in/.script` and, if it configures a kernel, the wanted
 //! options at `/in/.kconfig`. What the script itself does is no concern of this module.
 
 mod ccache;
@@ -12,6 +12,7 @@ mod pool;
 mod schedule;
 mod shell;
 mod step;
+mod sysroot;
 
 pub use hand::by_hand;
 pub use shell::shell;
@@ -41,13 +42,14 @@ impl Staged {
 pub struct Inputs<'a> {
     /// The source of this name with its queue applied.
     pub source: &'a dyn Fn(&str) -> Result<Patched>,
-    /// The toolchain's root.
-    pub root: &'a dyn Fn() -> Result<Stored>,
+    /// The root of the toolchain of this name.
+    pub root: &'a dyn Fn(&str) -> Result<Stored>,
 }
 
 /// What the steps that have to run are made of.
 struct Materials {
-    root: Stored,
+    /// Roots of toolchains by name.
+    roots: BTreeMap<String, Stored>,
     /// Patched sources by name.
     sources: BTreeMap<String, PathBuf>,
 }
@@ -90,12 +92,18 @@ fn gather(
             let patched = (inputs.source)(name).with_context(|| format!("preparing source {name}"))?;
             sources.insert(name.clone(), patched.path().to_owned());
         }
-        needs.extend(&planned.step.needs);
+        needs.extend(planned.step.inputs());
     }
     for (_, stored) in outputs.iter().filter(|(name, _)| needs.contains(name)) {
         ctx.store.check(stored)?;
     }
-    let root = (inputs.root)()?;
-    ctx.store.check(&root)?;
-    Ok(Materials { root, sources })
+    let mut roots = BTreeMap::new();
+    for planned in plan.steps.iter().filter(|planned| missing.contains(&planned.name)) {
+        if !roots.contains_key(&planned.toolchain) {
+            let root = (inputs.root)(&planned.toolchain)?;
+            ctx.store.check(&root)?;
+            roots.insert(planned.toolchain.clone(), root);
+        }
+    }
+    Ok(Materials { roots, sources })
 }

@@ -80,7 +80,7 @@ pub fn prepare(ctx: &Context, wanted: &str, version: &str) -> Result<Bump> {
     let old_text = fs::read_to_string(ctx.root.join(file(&stem)))?;
     let written = recipe::write(&old_text, &old, &change)?;
     let shown = file(&format!("{}-{}", old.name, release.version)).display().to_string();
-    let new = crate::recipe::parse(&shown, &written.text).context("writing the new recipe")?;
+    let new = catalog::read(&ctx.root, &shown, &written.text).context("writing the new recipe")?;
 
     let mut notes = written.notes;
     if old_tree.is_none() {

@@ -4,6 +4,7 @@
 
 use crate::fault::Fault;
 use crate::recipe::{self, Recipe, Support, nearest, quoted};
+use crate::sources;
 use anyhow::{Context as _, Result};
 use semver::Version;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,9 @@ impl Entry {
         format!("{}-{}", self.name, self.version)
     }
 }
+
+/// Where parts are that recipes include, below the checkout.
+pub const PARTS: &str = "recipes/parts";
 
 /// All recipes, by name and then by version.
 pub fn all(root: &Path) -> Result<Vec<Entry>> {
@@ -71,10 +75,28 @@ pub fn choose<'e>(entries: &'e [Entry], wanted: &str) -> Result<&'e Entry> {
     })
 }
 
+/// Reads a recipe's text, with the parts that it includes and the folders that are its sources. `shown` is the name of its file.
+pub fn read(root: &Path, shown: &str, text: &str) -> Result<Recipe> {
+    let mut parts = Vec::new();
+    for name in recipe::included(text) {
+        let file = Path::new(PARTS).join(format!("{name}.toml"));
+        let part = fs_err::read_to_string(root.join(&file)).map_err(|error| {
+            Fault::usage(format!("{shown} includes `{name}`: {error}"))
+                .cure("a part is recipes/parts/<name>.toml: correct `include`, or add the file")
+        })?;
+        parts.push((file.display().to_string(), part));
+    }
+    let parts = parts.iter().map(|(file, text)| (file.as_str(), text.as_str()));
+    let texts: Vec<(&str, &str)> = std::iter::once((shown, text)).chain(parts).collect();
+    let mut recipe = recipe::parse_all(&texts)?;
+    sources::folder::look(root, &mut recipe)?;
+    Ok(recipe)
+}
+
 /// Reads the recipe of an entry.
 pub fn load(root: &Path, entry: &Entry) -> Result<Recipe> {
     let shown = entry.file.display().to_string();
-    let recipe = recipe::parse(&shown, &fs_err::read_to_string(root.join(&entry.file))?)?;
+    let recipe = read(root, &shown, &fs_err::read_to_string(root.join(&entry.file))?)?;
     if recipe.stem() != entry.stem() {
         return Err(Fault::usage(format!("{shown} holds the recipe `{}`", recipe.stem()))
             .cure("a recipe's file is called <name>-<version>.toml: rename it, or correct `name` and `version` in it")

@@ -16,7 +16,11 @@ pub struct Job {
     pub recipe: Recipe,
     /// Of the recipe's file.
     pub file: Hash,
+    /// Of the parts that it includes, by their files below the checkout.
+    pub parts: BTreeMap<String, Hash>,
     pub toolchain: Toolchain,
+    /// All toolchains that a step or the recipe names, by name.
+    pub toolchains: BTreeMap<String, Toolchain>,
     /// Patch queues by source.
     pub queues: BTreeMap<String, Queue>,
     pub plan: Plan,
@@ -30,11 +34,25 @@ impl Job {
 
     /// The same in another checkout.
     pub fn of(ctx: &Context, checkout: &Path, wanted: &str) -> Result<Job> {
-        let recipe = catalog::find(checkout, wanted)?;
+        Job::with(ctx, checkout, catalog::find(checkout, wanted)?)
+    }
+
+    /// The same for a recipe of the checkout that is loaded.
+    pub fn with(ctx: &Context, checkout: &Path, recipe: Recipe) -> Result<Job> {
         let file = Hash::of(&fs_err::read(checkout.join("recipes").join(format!("{}.toml", recipe.stem())))?);
-        let toolchain = Toolchain::load(checkout, &recipe.toolchain)?;
+        let mut parts = BTreeMap::new();
+        for name in &recipe.include {
+            let part = format!("{}/{name}.toml", catalog::PARTS);
+            let digest = Hash::of(&fs_err::read(checkout.join(&part))?);
+            parts.insert(part, digest);
+        }
+        let mut toolchains = BTreeMap::new();
+        for name in recipe.toolchains() {
+            toolchains.insert(name.to_owned(), Toolchain::load(checkout, name)?);
+        }
         let queues = Queue::obtain_all(ctx, checkout, &recipe)?;
-        let plan = Plan::new(&recipe, &queues, &toolchain.key())?;
-        Ok(Job { recipe, file, toolchain, queues, plan })
+        let plan = Plan::new(&recipe, &queues, &|name| toolchains[name].key())?;
+        let toolchain = toolchains[&recipe.toolchain].clone();
+        Ok(Job { recipe, file, parts, toolchain, toolchains, queues, plan })
     }
 }

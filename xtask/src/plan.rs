@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 pub struct Planned {
     pub name: String,
     pub key: Key,
+    /// By name.
+    pub toolchain: String,
     pub step: Step,
     /// What `/bin/sh` runs: the variables that the recipe's script names, then the script.
     pub script: String,
@@ -34,20 +36,20 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// `toolchain` names the unpacked root.
-    pub fn new(recipe: &Recipe, queues: &BTreeMap<String, Queue>, toolchain: &Key) -> Result<Plan> {
+    /// `toolchain` gives the key of an unpacked root, by the toolchain's name.
+    pub fn new(recipe: &Recipe, queues: &BTreeMap<String, Queue>, toolchain: &dyn Fn(&str) -> Key) -> Result<Plan> {
         let mut plan = Plan { recipe: recipe.stem(), steps: Vec::new() };
         let mut keys: BTreeMap<&str, Key> = BTreeMap::new();
         while keys.len() < recipe.step.len() {
             let ready = recipe.step.iter().find(|(name, step)| {
-                !keys.contains_key(name.as_str()) && step.needs.iter().all(|need| keys.contains_key(need.as_str()))
+                !keys.contains_key(name.as_str()) && step.inputs().all(|need| keys.contains_key(need.as_str()))
             });
             let Some((name, step)) = ready else {
                 let waiting: Vec<&str> =
                     recipe.step.keys().map(String::as_str).filter(|name| !keys.contains_key(name)).collect();
                 bail!("steps {} wait for each other", waiting.join(", "));
             };
-            let planned = planned(recipe, name, step, queues, toolchain, &keys)
+            let planned = planned(recipe, name, step, queues, &toolchain(recipe.toolchain_of(step)), &keys)
                 .with_context(|| format!("planning step {name} of {}", recipe.stem()))?;
             keys.insert(name, planned.key.clone());
             plan.steps.push(planned);
@@ -76,13 +78,16 @@ fn planned(
     let reaching = reaching.unwrap_or_default();
     let script = variables(recipe, step)? + &step.run;
     let mut env = step.env.clone();
-    env.insert("SOURCE_DATE_EPOCH".to_owned(), recipe.epoch.to_string());
+    env.insert("SOURCE_DATE_EPOCH".to_owned(), source.epoch.unwrap_or(recipe.epoch).to_string());
+    if !step.sysroot.is_empty() {
+        env.entry("PATH".to_owned()).or_insert_with(|| format!("{}/bin:{}", sandbox::SYSROOT, sandbox::PATH));
+    }
 
     let mut key = KeyBuilder::new("step/1")
         .field("sandbox", sandbox::LAYOUT)
         .field("architecture", recipe.architecture.gnu())
         .field("toolchain", toolchain.as_str())
-        .field("source", sources::identity(source).as_str())
+        .field("source", sources::identity_within(source, |path| filter.keeps(path)).as_str())
         .field("paths", step.paths.join("\n"))
         .field("script", &script);
     for patch in &reaching {
@@ -100,8 +105,12 @@ fn planned(
     for need in &step.needs {
         key = key.field(need, keys[need.as_str()].as_str());
     }
+    for part in &step.sysroot {
+        key = key.field(&format!("sysroot/{part}"), keys[part.as_str()].as_str());
+    }
     let patches = reaching.iter().map(|patch| patch.file.clone()).collect();
-    Ok(Planned { name: name.to_owned(), key: key.finish(), step: step.clone(), script, env, patches })
+    let toolchain = recipe.toolchain_of(step).to_owned();
+    Ok(Planned { name: name.to_owned(), toolchain, key: key.finish(), step: step.clone(), script, env, patches })
 }
 
 /// Shell assignments for the variables that a script names. They are not exported, since makefiles take the environment for

@@ -16,9 +16,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use diagnose::{nearest, quoted};
 
-/// Reads a recipe. The error names every mistake with its line in `file`, which is the name shown to people.
+/// Reads a recipe that includes nothing. The error names every mistake with its line in `file`, which is the name shown to people.
 pub fn parse(file: &str, text: &str) -> Result<Recipe> {
-    let problems = diagnose::Problems::new(file, text);
+    parse_all(&[(file, text)])
+}
+
+/// Reads a recipe and the parts that it includes: their texts together are one document, in which nothing can be said twice.
+pub fn parse_all(texts: &[(&str, &str)]) -> Result<Recipe> {
+    let mut whole = String::new();
+    let mut files = Vec::new();
+    for (file, text) in texts {
+        files.push((whole.len(), *file));
+        whole += text;
+        if !whole.ends_with('\n') {
+            whole.push('\n');
+        }
+    }
+    let (text, file) = (whole.as_str(), files[0].1);
+    let problems = diagnose::Problems::new(files, text);
     let (document, syntax) = toml::de::DeTable::parse_recoverable(text);
     let mut recipe = None;
     if syntax.is_empty() {
@@ -37,6 +52,13 @@ pub fn parse(file: &str, text: &str) -> Result<Recipe> {
             Err(Fault::usage(format!("{file} is not a valid recipe\n{mistakes}")).into())
         }
     }
+}
+
+/// The names of the parts that a recipe's text includes. A text that is no TOML includes none: reading it says what is wrong.
+pub fn included(text: &str) -> Vec<String> {
+    let (document, _) = toml::de::DeTable::parse_recoverable(text);
+    let list = document.get_ref().get("include").and_then(|value| value.get_ref().as_array());
+    list.into_iter().flatten().filter_map(|item| Some(item.get_ref().as_str()?.to_owned())).collect()
 }
 
 /// Refuses formats, chosen after the recipe was read, that it says too little for.
@@ -74,6 +96,10 @@ pub struct Recipe {
     /// The project's page, for package managers.
     pub homepage: Option<String>,
     pub support: Option<Support>,
+    /// Parts of `recipes/parts/` that were read with it.
+    pub include: Vec<String>,
+    /// Cross toolchains by name.
+    pub cross: BTreeMap<String, Cross>,
     pub source: BTreeMap<String, Source>,
     pub provide: BTreeMap<Component, Provide>,
     pub step: BTreeMap<String, Step>,
@@ -88,6 +114,17 @@ impl Recipe {
     /// `xen-4.17.5+72`: the stem of the recipe's file, of its patch directory and of its output.
     pub fn stem(&self) -> String {
         format!("{}-{}", self.name, self.version)
+    }
+
+    /// The toolchain of a step.
+    pub fn toolchain_of<'r>(&'r self, step: &'r Step) -> &'r str {
+        step.toolchain.as_deref().unwrap_or(&self.toolchain)
+    }
+
+    /// The names of all toolchains, each once.
+    pub fn toolchains(&self) -> BTreeSet<&str> {
+        let steps = self.step.values().map(|step| self.toolchain_of(step));
+        steps.chain([self.toolchain.as_str()]).collect()
     }
 
     /// True for a package of this series alone (`xen-libs-4.17`): others need it in their own very version. Of a package that all
@@ -185,7 +222,17 @@ pub struct Support {
     pub reference: String,
 }
 
-/// Pinned content: a git tree (reached through a commit) or one tarball. Either `commit` or `sha256` is there, never both.
+/// Tools of a locked toolchain and a sysroot that steps of the recipe make: a partial architecture.
+#[derive(Clone, Debug)]
+pub struct Cross {
+    /// Stem of a file in `toolchains/`.
+    pub base: String,
+    /// See [`Step::sysroot`].
+    pub sysroot: Vec<String>,
+}
+
+/// Pinned content: a git tree (reached through a commit), one tarball, or a folder of the checkout. Of `commit`, `sha256` and
+/// `folder` one is there.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// Enough for a git origin.
@@ -194,8 +241,12 @@ pub struct Source {
     pub tree: Option<GitId>,
     /// The identity of a source that no git tree describes: the tarball's own sha256.
     pub sha256: Option<Hash>,
-    /// What people call it: a tag or a version. Only a comment, tags move.
+    /// The project's own files.
+    pub folder: Option<Folder>,
+    /// What people call it: a tag or a version. Only a comment, tags move. Of a folder, its path.
     pub release: String,
+    /// Seconds since 1970: the clock that this source's steps see instead of the recipe's, so that recipes share them.
+    pub epoch: Option<u64>,
     /// SPDX expression of the source's own licence, where the recipe says it.
     pub license: Option<String>,
     /// Fingerprint of the OpenPGP key whose signature makes a tag of this source believed when a pin is made.
@@ -205,6 +256,15 @@ pub struct Source {
     pub origins: Vec<Origin>,
     /// What the source carries of others and the steps build in.
     pub bundle: Vec<Bundle>,
+}
+
+/// A folder of the checkout as a source.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    /// Below the checkout.
+    pub path: String,
+    /// What is in it, by path below it: whether it can be executed, and its content. Filled in when a recipe is loaded.
+    pub files: BTreeMap<String, (bool, Hash)>,
 }
 
 /// A copy of somebody else's code in a source's tree.
@@ -314,10 +374,23 @@ pub struct Step {
     pub paths: Vec<String>,
     /// Steps whose output is mounted read-only at `/in/<step>`.
     pub needs: Vec<String>,
+    /// Steps whose outputs are put together, read-only, at `/sysroot`; its `bin` comes first in PATH.
+    pub sysroot: Vec<String>,
+    /// Stem of a file in `toolchains/`, where it is not the recipe's.
+    pub toolchain: Option<String>,
+    /// Made for other steps alone: it is not shipped.
+    pub intermediate: bool,
     pub kconfig: Option<Kconfig>,
     pub env: BTreeMap<String, String>,
     /// POSIX shell, run with `-eu`.
     pub run: String,
+}
+
+impl Step {
+    /// All steps that this one is made from.
+    pub fn inputs(&self) -> impl Iterator<Item = &String> {
+        self.needs.iter().chain(&self.sysroot)
+    }
 }
 
 /// Options that the resulting `.config` must have, without the `CONFIG_` prefix; `n` means absent or `is not set`.

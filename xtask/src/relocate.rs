@@ -60,7 +60,7 @@ pub struct Layer {
 /// Makes the relocated tree in `work`, an empty folder on the store's file system.
 pub fn relocate(ctx: &Context, recipe: &Recipe, staged: &Staged, work: &Path) -> Result<Relocated> {
     let mut layers = Vec::new();
-    for (step, stored) in staged.outputs() {
+    for (step, stored) in staged.outputs().iter().filter(|(step, _)| !recipe.step[*step].intermediate) {
         let manifest = ctx.store.manifest(stored)?;
         layers.push(Layer { step: step.clone(), root: stored.path.clone(), manifest });
     }

@@ -23,6 +23,12 @@ pub const LAYOUT: &str = "sandbox/1";
 /// The folder of a step's source inside, where its script starts.
 pub const BUILD: &str = "/build";
 
+/// Where a step finds the sysroot that it asks for.
+pub const SYSROOT: &str = "/sysroot";
+
+/// Where programs of a toolchain are.
+pub const PATH: &str = "/usr/sbin:/usr/bin";
+
 /// Where a step puts what it makes.
 pub const OUT: &str = "/out";
 
@@ -37,7 +43,7 @@ const OWN: [&str; 5] = ["dev", "in", "proc", "run", "tmp"];
 
 /// What every process finds in its environment unless [`Sandbox::env`] says otherwise.
 pub const ENV: [(&str, &str); 6] = [
-    ("PATH", "/usr/sbin:/usr/bin"),
+    ("PATH", PATH),
     ("HOME", "/nonexistent"),
     ("LC_ALL", "C.UTF-8"),
     ("TZ", "UTC"),

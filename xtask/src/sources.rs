@@ -2,6 +2,7 @@
 //!
 //! Which origin a source came from leaves no trace: the same pin gives the same bytes, modes and times.
 
+pub mod folder;
 pub mod reach;
 pub mod tree;
 
@@ -48,7 +49,20 @@ impl Checked {
 /// What identifies a source's content, known from the pin alone. The strongest pin counts: two recipes that pin one tree share it,
 /// whatever they say of its commit.
 pub fn identity(source: &Source) -> Key {
-    let key = KeyBuilder::new("source/1");
+    identity_within(source, |_| true)
+}
+
+/// The same for a step that sees a part of the source. Of our own files only those that are let in count, so that a change to
+/// others does not reach the step; a pin is a pin as a whole.
+pub fn identity_within(source: &Source, keeps: impl Fn(&str) -> bool) -> Key {
+    let mut key = KeyBuilder::new("source/1");
+    if let Some(folder) = &source.folder {
+        for (path, (executable, sha256)) in folder.files.iter().filter(|(path, _)| keeps(path)) {
+            let mode = if *executable { "755" } else { "644" };
+            key = key.field("file", format!("{mode} {sha256} {path}"));
+        }
+        return key.finish();
+    }
     match (&source.tree, &source.sha256, &source.commit) {
         (Some(tree), _, _) => key.field("tree", tree.as_str()),
         (None, Some(sha256), _) => key.field("sha256", sha256.as_str()),
@@ -116,6 +130,9 @@ pub fn one(ctx: &Context, name: &str, source: &Source) -> Result<Checked> {
 
 /// Fills an empty folder with the source, from the nearest place that has it.
 fn bring(ctx: &Context, what: &str, source: &Source, into: &Path) -> Result<()> {
+    if let Some(folder) = &source.folder {
+        return folder::bring(&ctx.root, folder, into);
+    }
     let mut failures = Failures::new(what);
     let places = origin::places(source, &ctx.net, &mut failures);
     if !(near(ctx, what, source, &places, into, &mut failures)?

@@ -91,6 +91,8 @@ impl History {
             commit,
             tree: Some(tree),
             sha256: None,
+            folder: None,
+            epoch: None,
             release,
             license: None,
             signed_by: None,

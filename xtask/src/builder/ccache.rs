@@ -29,9 +29,9 @@ exec /usr/bin/COMPILER "$@"
 /// The cache's settings (ccache(1)). The key of the root stands for the compiler, so that it is not read at each call; the
 /// depend mode takes the compiler's own list of headers instead of preprocessing first, so that a miss costs next to
 /// nothing.
-pub fn env(root: &str) -> BTreeMap<String, String> {
+pub fn env(root: &str, path: &str) -> BTreeMap<String, String> {
     [
-        ("PATH", &*format!("{COMPILERS}:/usr/sbin:/usr/bin")),
+        ("PATH", &*format!("{COMPILERS}:{path}")),
         ("CCACHE_DIR", CACHE),
         ("CCACHE_TEMPDIR", &format!("{CACHE}/tmp")),
         ("CCACHE_MAXSIZE", BYTES),

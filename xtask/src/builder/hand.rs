@@ -21,9 +21,7 @@ pub fn by_hand(ctx: &Context, plan: &Plan, inputs: &Inputs, work: &Path) -> Resu
     let mut total = Duration::ZERO;
     for planned in &plan.steps {
         interrupt::check()?;
-        let mut needs = outputs.clone();
-        needs.retain(|name, _| planned.step.needs.contains(name));
-        let job = Job { ctx, plan, planned, materials: &materials, needs };
+        let job = Job { ctx, plan, planned, materials: &materials, inputs: outputs.clone() };
         let (folder, out) = (work.join(&planned.name), work.join(&planned.name).join("root"));
         if !out.exists() {
             fs::create_dir_all(&out)?;

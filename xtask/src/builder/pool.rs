@@ -62,7 +62,7 @@ pub fn run(
             Some(cost) => cost,
             None => step::guess(&planned.step, materials)?,
         };
-        items.push(Item { name: planned.name.clone(), needs: planned.step.needs.clone(), cost });
+        items.push(Item { name: planned.name.clone(), needs: planned.step.inputs().cloned().collect(), cost });
     }
     let jobserver = Client::new(tokens(ctx.jobs, items.len())).context("making the jobserver")?;
     let children = Children::default();
@@ -163,9 +163,8 @@ impl<'a> Pool<'a> {
         }
         let Some(name) = self.schedule.start() else { return };
         let planned = self.planned(&name);
-        let needs = outputs.iter().filter(|(name, _)| planned.step.needs.contains(name));
-        let needs = needs.map(|(name, stored)| (name.clone(), stored.clone())).collect();
-        let job = Job { ctx: self.ctx, plan: self.plan, planned, materials: self.materials, needs };
+        let inputs = planned.step.inputs().map(|name| (name.clone(), outputs[name].clone())).collect();
+        let job = Job { ctx: self.ctx, plan: self.plan, planned, materials: self.materials, inputs };
         let task = self.ctx.report.begin("step", &name, None);
         self.running.insert(name.clone(), Running { task, log: self.ctx.store.log(&planned.key) });
         let (jobserver, children, events) = (self.jobserver.clone(), self.children, self.events.clone());

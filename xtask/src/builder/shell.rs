@@ -15,10 +15,9 @@ use std::process::ExitStatus;
 pub fn shell(ctx: &Context, plan: &Plan, step: Option<&str>, inputs: &Inputs) -> Result<ExitStatus> {
     let planned = find(plan, step)?;
     build(ctx, &needed(plan, planned), inputs)?;
-    let (mut outputs, _) = look_up(ctx, plan)?;
+    let (outputs, _) = look_up(ctx, plan)?;
     let materials = gather(ctx, plan, &BTreeSet::from([planned.name.clone()]), &outputs, inputs)?;
-    outputs.retain(|name, _| planned.step.needs.contains(name));
-    let job = Job { ctx, plan, planned, materials: &materials, needs: outputs };
+    let job = Job { ctx, plan, planned, materials: &materials, inputs: outputs };
 
     // Held meanwhile, so that no build and no `gc` takes the folder away.
     let _lock = ctx.store.hold(&planned.key)?;
@@ -46,11 +45,11 @@ fn find<'a>(plan: &'a Plan, step: Option<&str>) -> Result<&'a Planned> {
 
 /// The part of a plan that a step needs, without the step.
 fn needed(plan: &Plan, planned: &Planned) -> Plan {
-    let mut names: BTreeSet<&str> = planned.step.needs.iter().map(String::as_str).collect();
+    let mut names: BTreeSet<&str> = planned.step.inputs().map(String::as_str).collect();
     // Each step stands after those that it needs.
     for other in plan.steps.iter().rev() {
         if names.contains(other.name.as_str()) {
-            names.extend(other.step.needs.iter().map(String::as_str));
+            names.extend(other.step.inputs().map(String::as_str));
         }
     }
     let steps = plan.steps.iter().filter(|planned| names.contains(planned.name.as_str())).cloned().collect();

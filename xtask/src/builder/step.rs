@@ -3,13 +3,13 @@
 use super::Materials;
 use super::failure::Failure;
 use super::pool::{Children, Ended};
-use super::{ccache, kconfig};
+use super::{ccache, kconfig, sysroot};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::plan::{Plan, Planned};
 use crate::recipe::Step;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{self, Sandbox};
 use crate::store::{Begin, Cost, Making, Stored};
 use crate::tree::{self, Times};
 use crate::usage;
@@ -33,8 +33,8 @@ pub struct Job<'a> {
     pub plan: &'a Plan,
     pub planned: &'a Planned,
     pub materials: &'a Materials,
-    /// Outputs of the steps it needs.
-    pub needs: BTreeMap<String, Stored>,
+    /// Outputs of the steps that it is made from.
+    pub inputs: BTreeMap<String, Stored>,
 }
 
 impl Job<'_> {
@@ -67,7 +67,7 @@ impl Job<'_> {
         Ok(Ended::Made(stored, cost))
     }
 
-    /// Fills the step's folder: `build`, `script`, `kconfig` and `ccache`.
+    /// Fills the step's folder: `build`, `script`, `kconfig`, `sysroot` and `ccache`.
     pub fn prepare(&self, folder: &Path) -> Result<()> {
         let Planned { name, step, script, .. } = self.planned;
         let source = &self.materials.sources[&step.source];
@@ -78,7 +78,16 @@ impl Job<'_> {
         if let Some(kconfig) = &step.kconfig {
             fs::write(folder.join("kconfig"), kconfig::fragment(&kconfig.options))?;
         }
-        ccache::wrap(&self.materials.root.path, &folder.join("ccache"))
+        if !step.sysroot.is_empty() {
+            let parts = step.sysroot.iter().map(|part| (part, &self.inputs[part]));
+            sysroot::merge(parts, &folder.join("sysroot"))?;
+        }
+        ccache::wrap(&self.root().path, &folder.join("ccache"))
+    }
+
+    /// The root of the step's toolchain.
+    fn root(&self) -> &Stored {
+        &self.materials.roots[&self.planned.toolchain]
     }
 
     /// The sandbox over a prepared folder, with `out` as `/out`.
@@ -87,7 +96,10 @@ impl Job<'_> {
         let mut env = env.clone();
         let mut writable = vec![(folder.join("build"), "/build".to_owned()), (out.to_owned(), "/out".to_owned())];
         let mut readonly: Vec<(PathBuf, String)> =
-            self.needs.iter().map(|(name, stored)| (stored.path.clone(), format!("/in/{name}"))).collect();
+            step.needs.iter().map(|name| (self.inputs[name].path.clone(), format!("/in/{name}"))).collect();
+        if !step.sysroot.is_empty() {
+            readonly.push((folder.join("sysroot"), sandbox::SYSROOT.to_owned()));
+        }
         readonly.push((folder.join("script"), SCRIPT.to_owned()));
         if step.kconfig.is_some() {
             readonly.push((folder.join("kconfig"), KCONFIG.to_owned()));
@@ -96,9 +108,10 @@ impl Job<'_> {
         if self.ctx.ccache {
             writable.push((self.ctx.store.ccache(), ccache::CACHE.to_owned()));
             readonly.push((folder.join("ccache"), ccache::COMPILERS.to_owned()));
-            env.extend(ccache::env(self.materials.root.key.as_str()));
+            let path = env.get("PATH").map_or(sandbox::PATH, String::as_str).to_owned();
+            env.extend(ccache::env(self.root().key.as_str(), &path));
         }
-        let root = self.materials.root.path.clone();
+        let root = self.root().path.clone();
         Ok(Sandbox {
             root,
             writable,

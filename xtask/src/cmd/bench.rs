@@ -58,7 +58,9 @@ pub fn run(args: &cli::Bench, report: &Report) -> Result<()> {
     let user = Context::open(report, &args.common.place, &args.common.net, &args.work)?;
     let job = Job::new(&user, &args.recipe)?;
     sources::obtain(&user, &job.recipe)?;
-    rootfs::fetch(&user, &job.toolchain)?;
+    for toolchain in job.toolchains.values() {
+        rootfs::fetch(&user, toolchain)?;
+    }
     sandbox::bubblewrap(&user)?;
     let bench = Bench::new(&user, job, args)?;
 
@@ -104,7 +106,9 @@ impl Bench {
 
     /// The whole build by this program, then by hand.
     fn build(&self) -> Result<Vec<Row>> {
-        rootfs::obtain(&self.ctx, &self.job.toolchain)?;
+        for toolchain in self.job.toolchains.values() {
+            rootfs::obtain(&self.ctx, toolchain)?;
+        }
         let (here, result) = self.timed_build(&self.ctx, &self.ctx.root, &[])?;
         let before = Usage::now()?.children;
         let by_hand = self.by_hand()?;

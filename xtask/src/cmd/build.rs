@@ -78,7 +78,7 @@ pub fn with_inputs<T>(ctx: &Context, job: &Job, with: impl FnOnce(&Inputs) -> Re
         }
         patches::apply(ctx, &checked.get().expect("just set")[name], &job.queues[name])
     };
-    let root = || rootfs::obtain(ctx, &job.toolchain);
+    let root = |name: &str| rootfs::obtain(ctx, &job.toolchains[name]);
     with(&Inputs { source: &source, root: &root })
 }
 

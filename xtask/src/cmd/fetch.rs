@@ -11,16 +11,18 @@ use serde_json::json;
 pub fn run(args: &cli::Fetch, report: &Report) -> Result<()> {
     let recipe = catalog::find(&context::checkout()?, &args.recipe.wanted)?;
     let ctx = Context::of(report, &args.common)?;
-    let toolchain = Toolchain::load(&ctx.root, &recipe.toolchain)?;
     let sources = sources::obtain(&ctx, &recipe)
         .map_err(|error| sources::suggest(&ctx, error, || catalog::others(&ctx.root, &recipe)))?;
-    rootfs::obtain(&ctx, &toolchain)?;
+    let toolchains = recipe.toolchains();
+    for name in &toolchains {
+        rootfs::obtain(&ctx, &Toolchain::load(&ctx.root, name)?)?;
+    }
     published::bring(&ctx, &recipe)?;
     sandbox::bubblewrap(&ctx)?;
     let stem = recipe.stem();
     report.result(
         &format!("{stem} can be built with --offline"),
-        json!({ "recipe": stem, "toolchain": toolchain.name, "sources": sources.keys().collect::<Vec<_>>() }),
+        json!({ "recipe": stem, "toolchains": toolchains, "sources": sources.keys().collect::<Vec<_>>() }),
     );
     Ok(())
 }

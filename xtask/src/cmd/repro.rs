@@ -171,7 +171,9 @@ fn varied(first: &World, second: &World) -> Vec<Varied> {
 /// All that the builds need, so that neither has a use for the network.
 fn bring(user: &Context, job: &Job) -> Result<()> {
     sources::obtain(user, &job.recipe)?;
-    rootfs::fetch(user, &job.toolchain)?;
+    for toolchain in job.toolchains.values() {
+        rootfs::fetch(user, toolchain)?;
+    }
     sandbox::bubblewrap(user)?;
     Ok(())
 }

@@ -9,7 +9,9 @@ use crate::package::Artifact;
 use crate::recipe::{Origin, Source};
 use crate::sandbox;
 use crate::sources::used;
+use crate::toolchain::Deb;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// What `docs/papers.md` describes.
 const BUILD_TYPE: &str = "urn:xenwright:build:1";
@@ -22,6 +24,8 @@ pub fn statement(job: &Job, key: &Key, artifacts: &[Artifact]) -> Value {
     let mut environment: Map<String, Value> =
         sandbox::ENV.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
     environment.insert("SOURCE_DATE_EPOCH".to_owned(), json!(job.recipe.epoch.to_string()));
+    let toolchains: Map<String, Value> =
+        job.toolchains.values().map(|one| (one.name.clone(), json!(one.key().as_str()))).collect();
     json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": subject.collect::<Vec<_>>(),
@@ -38,6 +42,7 @@ pub fn statement(job: &Job, key: &Key, artifacts: &[Artifact]) -> Value {
                 "internalParameters": {
                     "sandbox": { "layout": sandbox::LAYOUT, "build-path": sandbox::BUILD, "environment": environment },
                     "toolchain": { "name": job.toolchain.name, "key": job.toolchain.key().as_str() },
+                    "toolchains": toolchains,
                     "steps": steps,
                 },
                 "resolvedDependencies": dependencies(job),
@@ -54,8 +59,17 @@ pub fn statement(job: &Job, key: &Key, artifacts: &[Artifact]) -> Value {
 fn dependencies(job: &Job) -> Vec<Value> {
     let file = format!("recipes/{}.toml", job.recipe.stem());
     let mut all = vec![json!({ "name": file, "uri": uri(&file), "digest": { "sha256": job.file } })];
+    for (part, sha256) in &job.parts {
+        all.push(json!({ "name": part, "uri": uri(part), "digest": { "sha256": sha256 } }));
+    }
     for (name, source) in used(&job.recipe) {
         all.extend(source.origins.iter().map(|origin| of_origin(name, source, origin)));
+        if let Some(folder) = &source.folder {
+            for (path, (_, sha256)) in &folder.files {
+                let file = format!("{}/{path}", folder.path);
+                all.push(json!({ "name": file, "uri": uri(&file), "digest": { "sha256": sha256 } }));
+            }
+        }
         for patch in &job.queues[name].patches {
             let sha256 = Hash::of(&patch.text);
             let place = place(&job.recipe, source, patch);
@@ -63,7 +77,9 @@ fn dependencies(job: &Job) -> Vec<Value> {
             all.push(json!({ "name": patch.file, "uri": uri, "digest": { "sha256": sha256 } }));
         }
     }
-    for deb in &job.toolchain.debs {
+    let debs: BTreeMap<&str, &Deb> =
+        job.toolchains.values().flat_map(|one| &one.debs).map(|deb| (deb.path.as_str(), deb)).collect();
+    for deb in debs.into_values() {
         all.push(json!({
             "name": deb.path,
             "uri": purl(deb),

@@ -2,7 +2,7 @@
 //! their origins can satisfy.
 
 use super::diagnose::{Problems, nearest, quoted};
-use super::{Format, Origin, Provide, Recipe, Source};
+use super::{Format, Origin, Provide, Recipe, Source, Step};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -20,16 +20,33 @@ pub fn references(recipe: &Recipe, document: &DeTable, problems: &Problems) {
             let at = place(document, &["step", name, "needs", &i.to_string()]);
             known("step", need, recipe.step.keys(), at, problems);
         }
+        for (i, part) in step.sysroot.iter().enumerate() {
+            let at = place(document, &["step", name, "sysroot", &i.to_string()]);
+            known("step", part, recipe.step.keys(), at, problems);
+        }
+    }
+    for (name, cross) in &recipe.cross {
+        for (i, part) in cross.sysroot.iter().enumerate() {
+            let at = place(document, &["cross", name, "sysroot", &i.to_string()]);
+            known("step", part, recipe.step.keys(), at, problems);
+        }
     }
     for (component, provide) in &recipe.provide {
         if let Provide::Pinned { step, .. } = provide {
             let at = place(document, &["provide", component.name(), "step"]);
-            known("step", step, recipe.step.keys(), at, problems);
+            known("step", step, recipe.step.keys(), at.clone(), problems);
+            if recipe.step.get(step).is_some_and(|step| step.intermediate) {
+                problems.add(at, format!("step `{step}` is intermediate: what it makes is not shipped"));
+            }
         }
     }
     if let Some(cycle) = cycle(recipe) {
-        let index = recipe.step[cycle[0]].needs.iter().position(|need| need == cycle[1]).unwrap_or_default();
-        let at = place(document, &["step", cycle[0], "needs", &index.to_string()]);
+        let step = &recipe.step[cycle[0]];
+        let index = |list: &[String]| list.iter().position(|need| need == cycle[1]).map(|index| index.to_string());
+        let at = match (index(&step.needs), index(&step.sysroot)) {
+            (None, Some(index)) => place(document, &["step", cycle[0], "sysroot", &index]),
+            (index, _) => place(document, &["step", cycle[0], "needs", &index.unwrap_or_default()]),
+        };
         problems.add(at, format!("a step cannot need itself: {}", cycle.join(" needs ")));
     }
     let mut names = BTreeSet::new();
@@ -97,6 +114,9 @@ pub fn missing(recipe: &Recipe) -> Vec<(Vec<String>, String)> {
 
 fn origins(name: &str, source: &Source, document: &DeTable, problems: &Problems) {
     let at = |key: &str| place(document, &["source", name, key]);
+    if source.folder.is_some() {
+        return;
+    }
     if source.origins.is_empty() {
         problems.add(at("origins"), format!("`source.{name}` has no origin: expected at least one place to look"));
     } else if source.commit.is_some()
@@ -162,8 +182,8 @@ fn walk<'r>(
         return None;
     }
     path.push(name);
-    let needs = recipe.step.get(name).map(|step| step.needs.as_slice()).unwrap_or_default();
-    let found = needs.iter().find_map(|need| walk(recipe, need, path, finished));
+    let mut needs = recipe.step.get(name).into_iter().flat_map(Step::inputs);
+    let found = needs.find_map(|need| walk(recipe, need, path, finished));
     path.pop();
     finished.insert(name);
     found

@@ -9,17 +9,18 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-/// Collects what is wrong with one text.
+/// Collects what is wrong with one text, which may come from several files.
 pub struct Problems<'t> {
-    file: &'t str,
+    /// Where each file's text begins, and the name shown to people.
+    files: Vec<(usize, &'t str)>,
     text: &'t str,
     found: RefCell<Vec<(Range<usize>, String)>>,
 }
 
 impl<'t> Problems<'t> {
-    /// `file` is the name shown to people.
-    pub fn new(file: &'t str, text: &'t str) -> Problems<'t> {
-        Problems { file, text, found: RefCell::default() }
+    /// The first file begins with the text.
+    pub fn new(files: Vec<(usize, &'t str)>, text: &'t str) -> Problems<'t> {
+        Problems { files, text, found: RefCell::default() }
     }
 
     /// `at` is a range of bytes in the text.
@@ -39,12 +40,13 @@ impl<'t> Problems<'t> {
         let start = at.start.min(self.text.len());
         let line_start = self.text[..start].rfind('\n').map_or(0, |i| i + 1);
         let line_end = self.text[line_start..].find('\n').map_or(self.text.len(), |i| line_start + i);
-        let number = self.text[..line_start].matches('\n').count() + 1;
+        let (begin, file) = *self.files.iter().rfind(|(begin, _)| *begin <= start).unwrap_or(&self.files[0]);
+        let number = self.text[begin..line_start].matches('\n').count() + 1;
         let column = self.text[line_start..start].chars().count() + 1;
         let line = self.text[line_start..line_end].trim_end().replace('\t', " ");
         let marked = self.text.get(start..at.end.min(line_end)).map_or(0, |s| s.trim_end().chars().count());
         let gutter = " ".repeat(number.to_string().len());
-        let mut block = format!("{}:{number}:{column}: {message}\n  {number} | {line}\n", self.file);
+        let mut block = format!("{file}:{number}:{column}: {message}\n  {number} | {line}\n");
         block += &format!("  {gutter} | {}{}", " ".repeat(column - 1), "^".repeat(marked.max(1)));
         block
     }
@@ -107,6 +109,14 @@ impl<'a> Value<'a> {
             self.problem(format!("`{}` is {digits}, expected a number from 0 to {}", self.name, u64::MAX));
         }
         number
+    }
+
+    pub fn yes(&self) -> Option<bool> {
+        let found = self.value.as_bool();
+        if found.is_none() {
+            self.wrong("true or false");
+        }
+        found
     }
 
     pub fn list(&self) -> Option<Vec<Value<'a>>> {

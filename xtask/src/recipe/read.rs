@@ -8,8 +8,8 @@ use super::form::{
     unit, variable, version,
 };
 use super::{
-    Allow, Audit, Bundle, DebianOrigin, Format, GitOrigin, Kconfig, Origin, Package, PackedQueue, Provide, Published,
-    Recipe, Relocate, Source, Step, Support, UrlOrigin,
+    Allow, Audit, Bundle, Cross, DebianOrigin, Folder, Format, GitOrigin, Kconfig, Origin, Package, PackedQueue,
+    Provide, Published, Recipe, Relocate, Source, Step, Support, UrlOrigin,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeTable;
@@ -31,6 +31,8 @@ pub fn recipe(problems: &Problems, document: &DeTable) -> Option<Recipe> {
     let maintainer = optional(table.optional("maintainer"), |v| v.parsed(maintainer));
     let homepage = optional(table.optional("homepage"), |v| v.parsed(|text| address(text, &["https", "http"])));
     let support = optional(table.optional("support"), support);
+    let include = optional(table.optional("include"), |v| each(v, |v| v.parsed(identifier)));
+    let crosses = optional(table.optional("cross"), |v| v.named(identifier, cross));
     let source = table.required("source").and_then(|v| v.named(identifier, source));
     let provide = optional(table.optional("provide"), |v| v.named(component, provide));
     let step = table.required("step").and_then(|v| v.named(identifier, step));
@@ -39,6 +41,13 @@ pub fn recipe(problems: &Problems, document: &DeTable) -> Option<Recipe> {
     let package = table.required("package").and_then(|v| each(&v, package));
     let published = optional(table.optional("published"), |v| each(v, published));
     table.finish();
+    let cross: Option<BTreeMap<String, Cross>> = crosses.map(Option::unwrap_or_default);
+    let step = step.map(|mut steps: BTreeMap<String, Step>| {
+        for step in steps.values_mut() {
+            within(step, cross.as_ref());
+        }
+        steps
+    });
     Some(Recipe {
         name: name?,
         version: version?,
@@ -53,6 +62,8 @@ pub fn recipe(problems: &Problems, document: &DeTable) -> Option<Recipe> {
         maintainer: maintainer?,
         homepage: homepage?,
         support: support?,
+        include: include?.unwrap_or_default(),
+        cross: cross?,
         source: source?,
         provide: provide?.unwrap_or_default(),
         step: step?,
@@ -63,6 +74,15 @@ pub fn recipe(problems: &Problems, document: &DeTable) -> Option<Recipe> {
     })
 }
 
+/// A cross toolchain's name stands for its base and its sysroot.
+fn within(step: &mut Step, crosses: Option<&BTreeMap<String, Cross>>) {
+    let cross = step.toolchain.as_ref().and_then(|name| crosses?.get(name));
+    if let Some(Cross { base, sysroot }) = cross {
+        step.toolchain = Some(base.clone());
+        step.sysroot.extend(sysroot.iter().cloned());
+    }
+}
+
 fn support(value: &Value) -> Option<Support> {
     let mut table = value.table()?;
     let security_until = table.required("security-until").and_then(|v| v.parsed(date));
@@ -71,12 +91,46 @@ fn support(value: &Value) -> Option<Support> {
     Some(Support { security_until: security_until?, reference: reference? })
 }
 
+fn cross(value: &Value) -> Option<Cross> {
+    let mut table = value.table()?;
+    let base = table.required("base").and_then(|v| v.parsed(identifier));
+    let sysroot = table.required("sysroot").and_then(|v| each(&v, |v| v.parsed(identifier)));
+    table.finish();
+    Some(Cross { base: base?, sysroot: sysroot? })
+}
+
+/// The project's own files are what they are: no pin, no origin, no patches.
+fn folder(mut table: Table) -> Option<Source> {
+    let path = table.required("folder").and_then(|v| v.parsed(relative));
+    let epoch = optional(table.optional("epoch"), |v| v.number());
+    let license = optional(table.optional("license"), |v| v.parsed(license));
+    table.finish();
+    let path = path?;
+    Some(Source {
+        commit: None,
+        tree: None,
+        sha256: None,
+        release: path.clone(),
+        folder: Some(Folder { path, files: BTreeMap::new() }),
+        epoch: epoch?,
+        license: license?,
+        signed_by: None,
+        queue: None,
+        origins: Vec::new(),
+        bundle: Vec::new(),
+    })
+}
+
 fn source(value: &Value) -> Option<Source> {
     let mut table = value.table()?;
+    if table.has("folder") {
+        return folder(table);
+    }
     let commit = optional(table.optional("commit"), |v| v.parsed(git_id));
     let tree = optional(table.optional("tree"), |v| v.parsed(git_id));
     let sha256 = optional(table.optional("sha256"), |v| v.parsed(hash));
     let release = table.required("release").and_then(|v| v.parsed(filled));
+    let epoch = optional(table.optional("epoch"), |v| v.number());
     let license = optional(table.optional("license"), |v| v.parsed(license));
     let signed_by = optional(table.optional("signed-by"), |v| v.parsed(fingerprint));
     let queue = optional(table.optional("queue"), packed_queue);
@@ -85,7 +139,7 @@ fn source(value: &Value) -> Option<Source> {
     match (table.has("commit"), table.has("sha256")) {
         (true, true) => value.problem(format!("`{}` has `commit` and `sha256`: content has one identity", value.name)),
         (false, false) => value.problem(format!(
-            "`{}` is not pinned: expected `commit` (and `tree`, so that a tarball can stand in), or `sha256` of its tarball",
+            "`{}` is not pinned: expected `commit` (and `tree`, so that a tarball can stand in), `sha256` of its tarball, or a `folder` of this project",
             value.name
         )),
         (false, true) if table.has("tree") => {
@@ -98,7 +152,9 @@ fn source(value: &Value) -> Option<Source> {
         commit: commit?,
         tree: tree?,
         sha256: sha256?,
+        folder: None,
         release: release?,
+        epoch: epoch?,
         license: license?,
         signed_by: signed_by?,
         queue: queue?,
@@ -192,6 +248,9 @@ fn step(value: &Value) -> Option<Step> {
     let source = table.required("source").and_then(|v| v.parsed(identifier));
     let paths = optional(table.optional("paths"), |v| each(v, |v| v.parsed(filter)));
     let needs = optional(table.optional("needs"), |v| each(v, |v| v.parsed(identifier)));
+    let sysroot = optional(table.optional("sysroot"), |v| each(v, |v| v.parsed(identifier)));
+    let toolchain = optional(table.optional("toolchain"), |v| v.parsed(identifier));
+    let intermediate = optional(table.optional("intermediate"), |v| v.yes());
     let kconfig = optional(table.optional("kconfig"), kconfig);
     let env = optional(table.optional("env"), |v| v.named(variable, |v| v.string().map(str::to_owned)));
     let run = table.required("run").and_then(|v| v.parsed(filled));
@@ -200,6 +259,9 @@ fn step(value: &Value) -> Option<Step> {
         source: source?,
         paths: paths?.unwrap_or_else(|| vec!["**".to_owned()]),
         needs: needs?.unwrap_or_default(),
+        sysroot: sysroot?.unwrap_or_default(),
+        toolchain: toolchain?,
+        intermediate: intermediate?.unwrap_or_default(),
         kconfig: kconfig?,
         env: env?.unwrap_or_default(),
         run: run?,
