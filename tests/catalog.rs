@@ -4,6 +4,7 @@ use crate::support::{context, expect, root};
 use std::collections::BTreeMap;
 use xtask::digest::KeyBuilder;
 use xtask::plan::Plan;
+use xtask::recipe::Recipe;
 use xtask::{catalog, fault, sources};
 
 fn checkout(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -109,4 +110,17 @@ fn mistakes_in_parts_are_named_where_they_are() {
         all += &format!("{}\n\n", text(parts, library));
     }
     expect::golden(&root().join("tests/catalog/parts.txt"), &all);
+}
+
+#[test]
+fn a_copy_of_a_checkout_holds_what_a_build_reads() {
+    let folder = including("\"library\"", LIBRARY);
+    fs_err::create_dir(folder.path().join("toolchains")).unwrap();
+    let recipe = catalog::find(folder.path(), "mini-os").unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    catalog::copy(folder.path(), &recipe, copy.path()).unwrap();
+    let again = catalog::find(copy.path(), "mini-os").unwrap();
+    let identity = |recipe: &Recipe| sources::identity(&recipe.source["own"]);
+    assert_eq!(identity(&again), identity(&recipe));
+    assert!(copy.path().join("toolchains").is_dir() && !copy.path().join("own/target").exists());
 }

@@ -4,7 +4,7 @@
 
 use crate::fault::Fault;
 use crate::recipe::{self, Recipe, Support, nearest, quoted};
-use crate::sources;
+use crate::{sources, tree};
 use anyhow::{Context as _, Result};
 use semver::Version;
 use std::path::{Path, PathBuf};
@@ -103,6 +103,17 @@ pub fn load(root: &Path, entry: &Entry) -> Result<Recipe> {
             .into());
     }
     Ok(recipe)
+}
+
+/// Copies what building a recipe reads of a checkout.
+pub fn copy(root: &Path, recipe: &Recipe, to: &Path) -> Result<()> {
+    for name in ["recipes", "patches", "toolchains"].into_iter().filter(|name| root.join(name).exists()) {
+        tree::copy(&root.join(name), &to.join(name))?;
+    }
+    for folder in recipe.source.values().filter_map(|source| source.folder.as_ref()) {
+        sources::folder::bring(root, folder, &to.join(&folder.path))?;
+    }
+    Ok(())
 }
 
 /// The recipe that a user's word means.

@@ -6,6 +6,7 @@
 pub mod diffoscope;
 
 use super::build;
+use crate::catalog;
 use crate::cli;
 use crate::context::Context;
 use crate::fault::Fault;
@@ -18,7 +19,7 @@ use crate::repro::variation::{self, Fixed, Possible, Varied, World};
 use crate::repro::{Comparison, compare};
 use crate::sandbox::disguise::{self, Disguise};
 use crate::store::{Store, remove};
-use crate::{rootfs, sandbox, sources, tree};
+use crate::{rootfs, sandbox, sources};
 use anyhow::{Context as _, Result};
 use diffoscope::Pairs;
 use fs_err as fs;
@@ -29,9 +30,6 @@ use serde_json::Value;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-
-/// What a build reads of a checkout.
-const CHECKOUT: [&str; 3] = ["recipes", "patches", "toolchains"];
 
 pub fn run(args: &cli::Repro, report: &Report) -> Result<()> {
     // Whoever mistyped a folder should not learn it after the build.
@@ -193,9 +191,7 @@ fn place(user: &Context, job: &Job) -> PathBuf {
 fn build_in(user: &Context, job: &Job, world: &World, name: &str) -> Result<()> {
     fs::create_dir_all(&world.home)?;
     if world.checkout != user.root {
-        for name in CHECKOUT.iter().filter(|name| user.root.join(name).exists()) {
-            tree::copy(&user.root.join(name), &world.checkout.join(name))?;
-        }
+        catalog::copy(&user.root, &job.recipe, &world.checkout)?;
     }
     let store = match world.disguise == Disguise::default() {
         true => Store::open(&world.store)?,

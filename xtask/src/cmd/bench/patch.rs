@@ -1,6 +1,7 @@
 //! One patch to the tools: what it rebuilds, and what compiling them again takes beside the first time.
 
 use super::{Bench, Row};
+use crate::catalog;
 use crate::job::Job;
 use crate::patches;
 use crate::sources;
@@ -51,9 +52,7 @@ fn cost(bench: &Bench) -> Result<f64> {
 /// A checkout with one patch more: a comment on top of a file.
 fn checkout(bench: &Bench) -> Result<PathBuf> {
     let checkout = bench.folder.join("checkout");
-    for folder in ["recipes", "patches", "toolchains"] {
-        crate::tree::copy(&bench.ctx.root.join(folder), &checkout.join(folder))?;
-    }
+    catalog::copy(&bench.ctx.root, &bench.job.recipe, &checkout)?;
     let checked = sources::obtain(&bench.ctx, &bench.job.recipe)?;
     let patched = patches::apply(&bench.ctx, &checked[SOURCE], &bench.job.queues[SOURCE])?;
     let text = fs::read_to_string(patched.path().join(FILE))?;
