@@ -277,3 +277,19 @@ fn what_the_fixed_layout_hides_is_found_with_another() {
     let umask = varied.iter().find(|it| it["what"] == "umask").unwrap();
     assert_eq!((&umask["first"], &umask["second"]), (&Value::from("077"), &Value::from("not known")));
 }
+
+#[test]
+fn a_kept_store_is_used_again_in_its_own_world_only() {
+    let fixture = Fixture::new();
+    fixture.well("xtask repro tiny --second-store kept");
+    let logs = fixture.checkout().join("kept/log");
+    let count = || fs_err::read_dir(&logs).unwrap().count();
+    assert!(count() > 0, "nothing was built in the kept store");
+    for log in fs_err::read_dir(&logs).unwrap() {
+        fs_err::remove_file(log.unwrap().path()).unwrap();
+    }
+    fixture.well("xtask repro tiny --second-store kept");
+    assert_eq!(count(), 0, "a step was run again");
+    let answer = fixture.run("xtask repro tiny --second-store kept --inside");
+    assert!(answer.code == 2 && answer.stderr.contains("made in another world"), "{}", answer.text(""));
+}

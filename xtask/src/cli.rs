@@ -179,6 +179,9 @@ pub struct Repro {
     /// How many jobs run at once in the first build; the second has one more [default: the number of cores]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// Keep the second build's store, and use what it has: recipes that are proven one after another build once what they share
+    #[arg(long, value_name = "DIR", conflicts_with = "built")]
+    pub second_store: Option<PathBuf>,
     /// Where the artifacts of --built are [default: target/dist/<recipe>]
     #[arg(long, value_name = "DIR", requires = "built")]
     pub out: Option<PathBuf>,

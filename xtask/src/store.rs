@@ -197,7 +197,8 @@ impl Store {
             for blob in fs::read_dir(folder.path())? {
                 let blob = blob?;
                 let target = target.join(blob.file_name());
-                if fs::hard_link(blob.path(), &target).is_err() {
+                // One that it has may be this very file, which a copy onto itself would empty.
+                if !target.exists() && fs::hard_link(blob.path(), &target).is_err() {
                     fs::copy(blob.path(), &target)?;
                 }
             }

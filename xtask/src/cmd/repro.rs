@@ -41,7 +41,7 @@ pub fn run(args: &cli::Repro, report: &Report) -> Result<()> {
     let job = Job::new(&user, &args.recipe.wanted)?;
     let stem = job.recipe.stem();
     let sides = match &args.against {
-        None => twice(&user, &job, args.inside)?,
+        None => twice(&user, &job, args)?,
         Some(theirs) => against(&user, &job, theirs, args)?,
     };
     let pairs = match &args.diffoscope {
@@ -105,14 +105,14 @@ impl Sides {
     }
 }
 
-fn twice(user: &Context, job: &Job, inside: bool) -> Result<Sides> {
+fn twice(user: &Context, job: &Job, args: &cli::Repro) -> Result<Sides> {
     bring(user, job)?;
     let folder = fresh(user, job)?;
-    let possible = possible(user, job, &folder, inside)?;
+    let possible = possible(user, job, &folder, args.inside)?;
     let first = World::first(&folder, &user.root, user.jobs, &possible);
-    let second = World::second(&folder, user.jobs, &possible);
-    build_in(user, job, &first, "first")?;
-    build_in(user, job, &second, "second")?;
+    let second = second(&folder, user, &possible, args)?;
+    build_in(user, job, &first, "first", false)?;
+    build_in(user, job, &second, "second", args.second_store.is_some())?;
     let varied = varied(&first, &second);
     let (clues, fixed) = (variation::clues(&varied), variation::fixed(&possible));
     Ok(Sides { folder, first: first.out, second: second.out, words: "2 builds".to_owned(), varied, fixed, clues })
@@ -151,14 +151,23 @@ fn against(user: &Context, job: &Job, theirs: &Path, args: &cli::Repro) -> Resul
     sides.folder = fresh(user, job)?;
     let possible = possible(user, job, &sides.folder, args.inside)?;
     // Theirs was likely made in the usual one.
-    let world = World::second(&sides.folder, user.jobs, &possible);
-    build_in(user, job, &world, "fresh")?;
+    let world = second(&sides.folder, user, &possible, args)?;
+    build_in(user, job, &world, "fresh", args.second_store.is_some())?;
     let usual = World::first(&sides.folder, &user.root, user.jobs, &possible);
     let here = |varied: Varied| Varied { first: varied.second, second: "not known".to_owned(), ..varied };
     sides.varied = varied(&usual, &world).into_iter().map(here).collect();
     sides.fixed = variation::fixed(&possible);
     sides.first = world.out;
     Ok(sides)
+}
+
+/// The second world, around the store that the user wants kept where there is one.
+fn second(folder: &Path, user: &Context, possible: &Possible, args: &cli::Repro) -> Result<World> {
+    let mut world = World::second(folder, user.jobs, possible);
+    if let Some(store) = &args.second_store {
+        world.store = std::path::absolute(store)?;
+    }
+    Ok(world)
 }
 
 fn varied(first: &World, second: &World) -> Vec<Varied> {
@@ -187,16 +196,22 @@ fn place(user: &Context, job: &Job) -> PathBuf {
     user.root.join("target").join("repro").join(job.recipe.stem())
 }
 
-/// Builds in a world, whose store goes away afterwards: it takes gigabytes.
-fn build_in(user: &Context, job: &Job, world: &World, name: &str) -> Result<()> {
+/// Builds in a world, whose store goes away afterwards unless it is kept: it takes gigabytes.
+fn build_in(user: &Context, job: &Job, world: &World, name: &str, keep: bool) -> Result<()> {
     fs::create_dir_all(&world.home)?;
     if world.checkout != user.root {
         catalog::copy(&user.root, &job.recipe, &world.checkout)?;
     }
-    let store = match world.disguise == Disguise::default() {
+    let store = match keep && world.store.exists() || world.disguise == Disguise::default() {
         true => Store::open(&world.store)?,
         false => Store::disguised(&world.store, &world.disguise, world.library.as_deref())?,
     };
+    if *store.disguise() != world.disguise {
+        let what = format!("--second-store {}: what it holds was made in another world", world.store.display());
+        return Err(Fault::usage(what)
+            .cure("name a folder that is not there yet, or one of a run with the same options")
+            .into());
+    }
     user.store.share_downloads(&store)?;
     drop(store);
     let task = user.report.begin(&format!("{name} build of"), &job.recipe.stem(), None);
@@ -210,7 +225,7 @@ fn build_in(user: &Context, job: &Job, world: &World, name: &str) -> Result<()> 
         return Err(Fault::failed(format!("the {name} build failed:\n{text}")).into());
     }
     task.done("done");
-    remove(&world.store)
+    if keep { Ok(()) } else { remove(&world.store) }
 }
 
 fn words(job: &Job, world: &World) -> Result<Vec<OsString>> {
