@@ -58,7 +58,7 @@ fn artifacts(at: &Path) {
     });
     job.recipe.formats.insert(Format::Tar);
     let key = KeyBuilder::new("test/1").finish();
-    let attribution = Attribution::new(&job, &tree, &facts, &[]).unwrap();
+    let attribution = Attribution::new(&job, &tree, &facts, &[], &Default::default()).unwrap();
     let subject = papers::Subject { job: &job, key: &key, attribution: &attribution, bundles: &[] };
     papers::write(&subject, &mut packed, &into).unwrap();
     seal(&packed.artifacts, &into).unwrap();

@@ -283,7 +283,7 @@ pub fn packed(job: &Job, tree: &Relocated, facts: &Facts, into: &Path) -> Packed
 fn packed_for(job: &Job, tree: &Relocated, facts: &Facts, machine: &Path, into: &Path) -> anyhow::Result<Packed> {
     let report = Report::new(Style::Silent);
     let parcels = parcels(job, tree)?;
-    let attribution = Attribution::new(job, tree, facts, &[])?;
+    let attribution = Attribution::new(job, tree, facts, &[], &Default::default())?;
     let goods = Goods { job, tree, facts, attribution: &attribution, root: machine, parcels, report: &report, jobs: 2 };
     pack(&goods, "{}\n", into)
 }

@@ -3,6 +3,7 @@
 
 mod bundles;
 pub mod laws;
+mod linked;
 
 use crate::package::{job, packed};
 use crate::support::compile::{Shape, compile};
@@ -95,7 +96,7 @@ fn a_file_is_known_by_what_it_asks_for_and_what_it_holds() {
         packed.artifacts.push(Artifact { name: name.to_owned(), size: 3, sha256: Hash::of(name.as_bytes()) });
     }
     let key = KeyBuilder::new("test/1").finish();
-    let attribution = Attribution::new(&job, &tree, &facts, &[]).unwrap();
+    let attribution = Attribution::new(&job, &tree, &facts, &[], &Default::default()).unwrap();
     let subject = papers::Subject { job: &job, key: &key, attribution: &attribution, bundles: &[] };
     papers::write(&subject, &mut packed, &at("into")).unwrap();
     let text = fs_err::read_to_string(at("into").join(papers::BOM)).unwrap();

@@ -68,7 +68,8 @@ fn bill(bundle: &Bundle) -> Result<Value, String> {
     let facts = inspection::facts(&tree, &[]).unwrap();
     let mut packed = packed(&job, &tree, &facts, &at("into"));
     let key = KeyBuilder::new("test/1").finish();
-    let attribution = Attribution::new(&job, &tree, &facts, &carried).map_err(|error| render(&error))?;
+    let attribution =
+        Attribution::new(&job, &tree, &facts, &carried, &Default::default()).map_err(|error| render(&error))?;
     let subject = papers::Subject { job: &job, key: &key, attribution: &attribution, bundles: &carried };
     papers::write(&subject, &mut packed, &at("into")).unwrap();
     let text = fs_err::read_to_string(at("into").join(papers::BOM)).unwrap();

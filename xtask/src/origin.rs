@@ -143,6 +143,7 @@ mod tests {
             epoch: None,
             license: None,
             signed_by: None,
+            debian: None,
             queue: None,
             bundle: Vec::new(),
             origins,

@@ -7,6 +7,7 @@ pub mod attribution;
 mod bom;
 mod buildinfo;
 pub mod bundles;
+pub mod linked;
 mod packages;
 mod provenance;
 pub mod query;

@@ -251,11 +251,30 @@ pub struct Source {
     pub license: Option<String>,
     /// Fingerprint of the OpenPGP key whose signature makes a tag of this source believed when a pin is made.
     pub signed_by: Option<String>,
+    /// The version of Debian's source package whose tarball, and queue, this is.
+    pub debian: Option<String>,
     /// Where its patches are when `patches/` does not have them.
     pub queue: Option<PackedQueue>,
     pub origins: Vec<Origin>,
     /// What the source carries of others and the steps build in.
     pub bundle: Vec<Bundle>,
+}
+
+impl Source {
+    /// The paths of its files in Debian's archive.
+    pub fn pool(&self) -> impl Iterator<Item = &str> {
+        self.origins.iter().filter_map(|origin| match origin {
+            Origin::Debian(origin) => Some(origin.debian.as_str()),
+            Origin::Git(_) | Origin::Url(_) => None,
+        })
+    }
+
+    /// Name and version of Debian's source package, where the recipe says that it is one's.
+    pub fn debian_package(&self) -> Option<(&str, &str)> {
+        let version = self.debian.as_deref()?;
+        // pool/main/z/zlib/zlib_1.3.orig.tar.xz
+        Some((self.pool().next()?.split('/').nth_back(1)?, version))
+    }
 }
 
 /// A folder of the checkout as a source.

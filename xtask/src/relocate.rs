@@ -26,6 +26,9 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+/// The folder of an output that says what is linked or packed into its files. It is for the papers, and not shipped.
+pub const LINKED: &str = ".linked";
+
 /// The tree that is shipped. Only this module makes one.
 #[derive(Debug)]
 pub struct Relocated {
@@ -61,7 +64,8 @@ pub struct Layer {
 pub fn relocate(ctx: &Context, recipe: &Recipe, staged: &Staged, work: &Path) -> Result<Relocated> {
     let mut layers = Vec::new();
     for (step, stored) in staged.outputs().iter().filter(|(step, _)| !recipe.step[*step].intermediate) {
-        let manifest = ctx.store.manifest(stored)?;
+        let mut manifest = ctx.store.manifest(stored)?;
+        manifest.entries.retain(|entry| entry.path.split('/').next() != Some(LINKED));
         layers.push(Layer { step: step.clone(), root: stored.path.clone(), manifest });
     }
     lay_over(recipe, &layers, work)

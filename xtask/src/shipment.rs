@@ -20,7 +20,7 @@ use fs_err as fs;
 use std::path::Path;
 
 /// Raised whenever relocation, audit or packing give another result for the same input.
-const VERSION: &str = "shipment/7";
+const VERSION: &str = "shipment/8";
 
 /// Audited artifacts in the store. Only this module makes one.
 #[derive(Clone, Debug)]
@@ -106,7 +106,8 @@ fn make(ctx: &Context, job: &Job, key: &Key, making: &Making, staged: &Staged, r
     fs::create_dir(&work)?;
     let Inspected { tree, facts, verdict, .. } = inspect(ctx, recipe, staged, root, &work)?;
     let bundles = papers::bundles::read(ctx, job)?;
-    let attribution = Attribution::new(job, &tree, &facts, &bundles)?;
+    let linked = papers::linked::Linked::read(ctx, staged)?;
+    let attribution = Attribution::new(job, &tree, &facts, &bundles, &linked)?;
     let goods = Goods {
         job,
         tree: &tree,

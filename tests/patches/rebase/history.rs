@@ -96,6 +96,7 @@ impl History {
             release,
             license: None,
             signed_by: None,
+            debian: None,
             queue: None,
             origins: Vec::new(),
             bundle: Vec::new(),

@@ -19,9 +19,10 @@ use crate::elf::{Elf, Type};
 use crate::fault::Fault;
 use crate::papers::attribution::source_package;
 use crate::parallel;
-use crate::recipe::{Format, Recipe};
+use crate::recipe::{Format, Recipe, Source};
 use crate::relocate::links;
 use crate::rootfs;
+use crate::toolchain::Deb;
 use crate::tree::Kind;
 use anyhow::Result;
 use container::{Entry, What};
@@ -249,22 +250,22 @@ impl Maker<'_> {
         }
     }
 
-    /// Source packages of the distribution that are linked into files (Policy 7.8), in their exact versions.
+    /// Source packages of the distribution that are linked into files (Policy 7.8), in their exact versions: of the toolchain's
+    /// libraries, and of the sources that the recipe takes from the archive.
     fn linked_in(&self, parcel: &Parcel) -> Result<BTreeSet<String>> {
-        let parts = parcel.entries.iter().filter_map(|entry| self.goods.attribution.paths.get(&entry.path));
-        let copies = parts.flat_map(|parts| &parts.holds).filter_map(|holds| self.goods.attribution.copies.get(holds));
-        copies
-            .filter_map(|copy| copy.deb.as_ref())
-            .map(|deb| {
-                let path = self.goods.root.join(rootfs::INFO).join(format!("{}.control", deb.name));
-                let control = if path.is_file() { fs::read_to_string(&path)? } else { String::new() };
-                // `Source: zlib (1:1.2.13-1)` where its version is another than the package's.
-                let field = control.lines().find_map(|line| line.strip_prefix("Source: "));
-                let field = field.or(source_package(deb)).unwrap_or(&deb.name);
-                let (source, version) = field.split_once(" (").unwrap_or((field, &deb.version));
-                Ok(format!("{source} (= {})", version.trim_end_matches(')')))
-            })
-            .collect()
+        let Goods { job, root, attribution, .. } = self.goods;
+        let mut all = BTreeSet::new();
+        let parts = parcel.entries.iter().filter_map(|entry| attribution.paths.get(&entry.path));
+        for reference in parts.flat_map(|parts| &parts.holds) {
+            let copy = attribution.copies.get(reference).and_then(|copy| copy.deb.as_ref());
+            let source = reference.strip_prefix("source:").and_then(|name| job.recipe.source.get(name));
+            if let Some(deb) = copy.or(attribution.linked.get(reference)) {
+                all.insert(built_from(root, deb)?);
+            } else if let Some((name, version)) = source.and_then(Source::debian_package) {
+                all.insert(format!("{name} (= {version})"));
+            }
+        }
+        Ok(all)
     }
 
     /// The recipe's sources in a package, with the paths that were built from each.
@@ -278,6 +279,23 @@ impl Maker<'_> {
         }
         found
     }
+}
+
+/// The source package of a toolchain's package, `zlib (= 1:1.2.13-1)`. `root` is the recipe's toolchain's.
+fn built_from(root: &Path, deb: &Deb) -> Result<String> {
+    let path = root.join(rootfs::INFO).join(format!("{}.control", deb.name));
+    let control = if path.is_file() { fs::read_to_string(&path)? } else { String::new() };
+    // A package of the same name from another toolchain says nothing of this one.
+    let mut versions = control.lines().filter_map(|line| line.strip_prefix("Version: "));
+    let same = versions.all(|version| version == deb.version);
+    // `Source: zlib (1:1.2.13-1)` where its version is another than the package's.
+    let field = control.lines().find_map(|line| line.strip_prefix("Source: ")).filter(|_| same);
+    let field = field.or(source_package(deb)).unwrap_or(&deb.name);
+    // Built again from the same source, for Debian's own reasons.
+    let rebuilt = deb.version.rsplit_once("+b").filter(|(_, count)| count.bytes().all(|byte| byte.is_ascii_digit()));
+    let plain = rebuilt.map_or(deb.version.as_str(), |(version, _)| version);
+    let (source, version) = field.split_once(" (").unwrap_or((field, plain));
+    Ok(format!("{source} (= {})", version.trim_end_matches(')')))
 }
 
 /// `all` when everything lies where the FHS (4.11) puts what is the same for every architecture.

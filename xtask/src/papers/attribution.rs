@@ -5,13 +5,14 @@
 //! left out.
 
 use super::bundles::Carried;
+use super::linked::{Linked, Part};
 use crate::archive;
 use crate::audit::Facts;
 use crate::elf::{Elf, Type};
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::job::Job;
-use crate::relocate::{DISPATCH, Relocated};
+use crate::relocate::{DISPATCH, LINKED, Relocated};
 use crate::toolchain::{Deb, Toolchain};
 use anyhow::{Context as _, Result};
 use fs_err as fs;
@@ -51,19 +52,33 @@ pub struct Attribution {
     pub outside: BTreeMap<String, Option<Deb>>,
     /// The toolchain's packages whose code the compiler puts into every program and library.
     pub startup: Vec<Deb>,
+    /// Packages of any toolchain that a linker's map shows in a file, by reference.
+    pub linked: BTreeMap<String, Deb>,
 }
 
 impl Attribution {
-    /// `bundles` are the copies in the sources' trees.
-    pub fn new(job: &Job, tree: &Relocated, facts: &Facts, bundles: &[Carried]) -> Result<Attribution> {
+    /// `bundles` are the copies in the sources' trees, `linked` is what steps recorded of their files.
+    pub fn new(
+        job: &Job,
+        tree: &Relocated,
+        facts: &Facts,
+        bundles: &[Carried],
+        linked: &Linked,
+    ) -> Result<Attribution> {
         let outside = &job.recipe.relocate.outside;
         let outside = outside.iter().map(|soname| (soname.clone(), package(&job.toolchain, soname).cloned()));
         let startup = startup(&job.toolchain);
         let mut attribution = Attribution { outside: outside.collect(), startup, ..Attribution::default() };
         let mut claims = bundles.iter().map(|carried| Claim::new(job, carried)).collect::<Result<Vec<_>>>()?;
         for (path, step) in tree.owners() {
-            let mut parts = of_step(job, step);
             let elf = facts.entries.get(path).and_then(|fact| fact.elf());
+            let mut parts = match linked.parts(job, step, path)? {
+                Some(recorded) => attribution.recorded(job, recorded),
+                None if elf.is_some_and(is_static) && has_sysroot(job, step) => {
+                    return Err(unrecorded(job, step, path));
+                }
+                None => of_step(job, step),
+            };
             let file = tree.path().join(path);
             let claimed = claims.iter().any(|claim| claim.into.keeps(path)) && fs::symlink_metadata(&file)?.is_file();
             let bytes = match elf.is_some() || claimed {
@@ -94,6 +109,33 @@ impl Attribution {
         self.paths.values().any(|parts| parts.holds.contains(reference))
     }
 
+    /// Whether any path holds a component or may do so. What is built and then not linked in is in none.
+    pub fn may_hold(&self, reference: &str) -> bool {
+        self.holds(reference) || self.paths.values().any(|parts| parts.may_hold.contains(reference))
+    }
+
+    /// What a record says that is in a file.
+    fn recorded(&mut self, job: &Job, recorded: BTreeSet<Part>) -> Parts {
+        let mut parts = Parts::default();
+        for part in recorded {
+            parts.holds.insert(match part {
+                Part::Source(name) => format!("source:{name}"),
+                Part::Package(from, name) => {
+                    // The recipe's own toolchain needs no telling.
+                    let reference = match from == job.toolchain.name {
+                        true => toolchain(&name),
+                        false => toolchain(&format!("{from}/{name}")),
+                    };
+                    let mut debs = job.toolchains[&from].debs.iter();
+                    let deb = debs.find(|deb| deb.name == name).expect("the record was read against this lock");
+                    self.linked.insert(reference.clone(), deb.clone());
+                    reference
+                }
+            });
+        }
+        parts
+    }
+
     fn add_needs(&self, elf: &Elf, parts: &mut Parts) {
         let outside = elf.needed.iter().filter_map(|soname| Some((soname, self.outside.get(soname)?)));
         parts.needs.extend(outside.map(|(soname, deb)| library(soname, deb.as_ref())));
@@ -105,6 +147,22 @@ impl Attribution {
 }
 
 const LIBC: &str = "libc.so.6";
+
+/// A program that brings all its libraries along.
+fn is_static(elf: &Elf) -> bool {
+    elf.kind == Type::Executable && !elf.dynamic
+}
+
+fn has_sysroot(job: &Job, step: &str) -> bool {
+    job.recipe.step.get(step).is_some_and(|step| !step.sysroot.is_empty())
+}
+
+fn unrecorded(job: &Job, step: &str, path: &str) -> anyhow::Error {
+    let what = format!("{path} of step {step} of {} is static, and nothing says what is in it", job.recipe.stem());
+    Fault::failed(what)
+        .cure(format!("link it with `-Wl,-Map=$OUT/{LINKED}/{path}`: the papers read the linker's map"))
+        .into()
+}
 
 /// The reference of a package of the toolchain whose code is linked in.
 pub fn toolchain(name: &str) -> String {
@@ -202,13 +260,13 @@ fn of_step(job: &Job, name: &str) -> Parts {
         return parts;
     };
     parts.holds.insert(format!("source:{}", step.source));
-    let mut waiting: Vec<&String> = step.needs.iter().collect();
+    let mut waiting: Vec<&String> = step.inputs().collect();
     let mut seen = BTreeSet::new();
     while let Some(need) = waiting.pop() {
         if seen.insert(need) {
             let step = &job.recipe.step[need];
             parts.may_hold.insert(format!("source:{}", step.source));
-            waiting.extend(&step.needs);
+            waiting.extend(step.inputs());
         }
     }
     parts.may_hold.retain(|reference| !parts.holds.contains(reference));

@@ -1,7 +1,7 @@
 //! The bill of materials, CycloneDX 1.6 as JSON: sources with their patches, what is linked in, what the distribution supplies, and
 //! every path that a step staged with what it is made of.
 
-use super::attribution::{self, Copy, OWN, Parts};
+use super::attribution::{self, Attribution, Copy, OWN, Parts};
 use super::bundles::Carried;
 use super::{Subject, VERSION, address, escaped, packages, place, purl, timestamp};
 use crate::cli::patch::Class;
@@ -33,15 +33,19 @@ pub fn bom(subject: &Subject, packed: &Packed) -> Value {
     let recipe = &job.recipe;
     let Packed { artifacts, document } = packed;
     let mut components = BTreeMap::new();
-    for (name, source) in used(recipe) {
+    let sources = contained(job, attribution);
+    for (name, source) in &sources {
         components.insert(format!("source:{name}"), of_source(job, name, source));
     }
     for carried in *bundles {
         components.insert(carried.reference(), of_bundle(job, carried));
     }
     for deb in attribution.startup.iter().filter(|deb| attribution.holds(&attribution::toolchain(&deb.name))) {
-        components.insert(attribution::toolchain(&deb.name), of_startup(deb));
+        let reference = attribution::toolchain(&deb.name);
+        components.insert(reference.clone(), of_startup(&reference, deb));
     }
+    components
+        .extend(attribution.linked.iter().map(|(reference, deb)| (reference.clone(), of_startup(reference, deb))));
     let own = json!({ "type": "application", "bom-ref": OWN, "name": OWN, "version": VERSION });
     if attribution.holds(OWN) {
         components.insert(OWN.to_owned(), own);
@@ -61,8 +65,8 @@ pub fn bom(subject: &Subject, packed: &Packed) -> Value {
     }
     let mut dependencies = vec![json!({ "ref": recipe.stem(), "dependsOn": components.keys().collect::<Vec<_>>() })];
     let mut values: Vec<Value> = components.into_values().collect();
-    for (name, _) in used(recipe) {
-        let of_source = bundles.iter().filter(|carried| carried.source == name).map(Carried::reference);
+    for name in sources.keys() {
+        let of_source = bundles.iter().filter(|carried| carried.source == *name).map(Carried::reference);
         let on: BTreeSet<String> = of_source.collect();
         if !on.is_empty() {
             dependencies.push(json!({ "ref": format!("source:{name}"), "dependsOn": on }));
@@ -113,6 +117,17 @@ pub fn bom(subject: &Subject, packed: &Packed) -> Value {
     })
 }
 
+/// The sources of which something is, or may be, in a file, and those that hold their patches. What else a step read is among the
+/// materials of the provenance: a library that was built, and of which no program took anything, is nothing to look for.
+fn contained<'j>(job: &'j Job, attribution: &Attribution) -> BTreeMap<&'j str, &'j Source> {
+    let all = used(&job.recipe);
+    let held: BTreeSet<&str> =
+        all.keys().copied().filter(|name| attribution.may_hold(&format!("source:{name}"))).collect();
+    let queues = held.iter().filter_map(|name| job.recipe.source[*name].queue.as_ref());
+    let names: BTreeSet<&str> = held.iter().copied().chain(queues.map(|queue| queue.source.as_str())).collect();
+    all.into_iter().filter(|(name, _)| names.contains(name)).collect()
+}
+
 /// The reference of a path.
 pub fn file(path: &str) -> String {
     format!("file:{path}")
@@ -146,6 +161,13 @@ fn of_source(job: &Job, name: &str, source: &Source) -> Value {
     });
     if let Some(license) = &source.license {
         value["licenses"] = json!([{ "expression": license }]);
+    }
+    if let Some(folder) = &source.folder {
+        // The project's own, which has the version of the program that it belongs to.
+        let lines: String = folder.files.iter().map(|(path, (_, sha256))| format!("{sha256}  {path}\n")).collect();
+        value["version"] = json!(VERSION);
+        value["purl"] = json!(format!("pkg:generic/{OWN}-{}@{}", escaped(name), escaped(VERSION)));
+        value["hashes"] = json!([{ "alg": "SHA-256", "content": Hash::of(lines.as_bytes()) }]);
     }
     if let Some(sha256) = &source.sha256 {
         value["hashes"] = json!([{ "alg": "SHA-256", "content": sha256 }]);
@@ -254,13 +276,13 @@ fn of_bundle(job: &Job, carried: &Carried) -> Value {
 }
 
 /// What the compiler adds to each program.
-fn of_startup(deb: &Deb) -> Value {
+fn of_startup(reference: &str, deb: &Deb) -> Value {
     let mut properties =
         vec![property("xenwright:how", "linked in by the compiler: startup code, helpers of libgcc and libc")];
     properties.extend(attribution::source_package(deb).map(|source| property(SOURCE_PACKAGE, source)));
     json!({
         "type": "library",
-        "bom-ref": attribution::toolchain(&deb.name),
+        "bom-ref": reference,
         "name": deb.name,
         "version": deb.version,
         "hashes": [{ "alg": "SHA-256", "content": deb.sha256 }],

@@ -12,6 +12,7 @@ pub fn references(recipe: &Recipe, document: &DeTable, problems: &Problems) {
     for (name, source) in &recipe.source {
         origins(name, source, document, problems);
         queue(recipe, name, source, document, problems);
+        debian(recipe, name, source, document, problems);
     }
     published(recipe, document, problems);
     for (name, step) in &recipe.step {
@@ -74,6 +75,25 @@ fn queue(recipe: &Recipe, name: &str, source: &Source, document: &DeTable, probl
             at(),
             format!("`source.{}` holds a queue and has one itself: such a source is not patched", packed.source),
         );
+    }
+}
+
+/// The version is that of the files' names, but for the epoch, which no file's name has (Debian Policy 5.6.12).
+fn debian(recipe: &Recipe, name: &str, source: &Source, document: &DeTable, problems: &Problems) {
+    let Some(version) = &source.debian else { return };
+    let plain = version.split_once(':').map_or(version.as_str(), |(_, plain)| plain);
+    let upstream = plain.rsplit_once('-').map_or(plain, |(upstream, _)| upstream);
+    let holder = source.queue.as_ref().and_then(|packed| recipe.source.get(&packed.source));
+    let wanted = [(Some(source), format!("_{upstream}.orig.tar.")), (holder, format!("_{plain}.debian.tar."))];
+    for (files, word) in wanted.iter().filter_map(|(source, word)| Some(((*source)?.pool().collect::<Vec<_>>(), word)))
+    {
+        if !files.iter().any(|file| file.contains(word)) {
+            let at = place(document, &["source", name, "debian"]);
+            problems.add(
+                at,
+                format!("no file of Debian's `{version}` is among its origins: expected a name with `{word}`"),
+            );
+        }
     }
 }
 

@@ -115,6 +115,7 @@ fn folder(mut table: Table) -> Option<Source> {
         epoch: epoch?,
         license: license?,
         signed_by: None,
+        debian: None,
         queue: None,
         origins: Vec::new(),
         bundle: Vec::new(),
@@ -133,6 +134,7 @@ fn source(value: &Value) -> Option<Source> {
     let epoch = optional(table.optional("epoch"), |v| v.number());
     let license = optional(table.optional("license"), |v| v.parsed(license));
     let signed_by = optional(table.optional("signed-by"), |v| v.parsed(fingerprint));
+    let debian = optional(table.optional("debian"), |v| v.parsed(filled));
     let queue = optional(table.optional("queue"), packed_queue);
     let origins = table.required("origins").and_then(|v| each(&v, origin));
     let bundle = optional(table.optional("bundle"), |v| each(v, bundle));
@@ -157,6 +159,7 @@ fn source(value: &Value) -> Option<Source> {
         epoch: epoch?,
         license: license?,
         signed_by: signed_by?,
+        debian: debian?,
         queue: queue?,
         origins: origins?,
         bundle: bundle?.unwrap_or_default(),
