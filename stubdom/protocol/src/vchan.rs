@@ -131,10 +131,11 @@ impl<'a> Endpoint<'a> {
     /// reads: a 1 that is seen again is another client, however quickly it came after the first.
     pub fn peer(&self) -> Peer {
         match self.page[STATE_WORD].load(Ordering::SeqCst) >> self.side.other().live() & 0xff {
-            0 => Peer::Gone,
+            1 => Peer::New,
             2 => Peer::Awaited,
             3 => Peer::Known,
-            _ => Peer::New,
+            // Zero, or what no side writes.
+            _ => Peer::Gone,
         }
     }
 
@@ -199,14 +200,22 @@ impl<'a> Endpoint<'a> {
         Moved { bytes, ring: self.publish(self.incoming.cons, prod, NOTIFY_READ) }
     }
 
-    /// Makes what the former peer left unread blank, so that the next one, which starts where the former stopped, reads nothing of
-    /// it. The index cannot be taken back: the next peer may be reading already.
-    pub fn blank(&mut self) {
+    /// Prepares for the next peer, which starts where the former stopped. What that one left unread becomes blank: the index cannot
+    /// be taken back, as the next may be reading already. What it scribbled is mended: an index of its own that cannot be, this
+    /// side's `live` byte, and the wish to hear of what is written.
+    pub fn renew(&mut self) {
         let cons = self.page[self.outgoing.cons].load(Ordering::SeqCst);
-        for count in 0..self.produced.wrapping_sub(cons).min(self.outgoing.size) {
-            self.put(cons.wrapping_add(count), b' ');
+        let unread = self.produced.wrapping_sub(cons);
+        if unread > self.outgoing.size {
+            self.page[self.outgoing.cons].store(self.produced, Ordering::SeqCst);
+        } else {
+            (0..unread).for_each(|count| self.put(cons.wrapping_add(count), b' '));
         }
-        fence(Ordering::SeqCst);
+        self.page[self.outgoing.prod].store(self.produced, Ordering::SeqCst);
+        self.page[self.incoming.cons].store(self.consumed, Ordering::SeqCst);
+        self.page[STATE_WORD].fetch_and(!(0xff << self.side.live()), Ordering::SeqCst);
+        self.page[STATE_WORD].fetch_or(1 << self.side.live(), Ordering::SeqCst);
+        self.request(NOTIFY_WRITE);
     }
 
     /// Says that this side has gone; the event channel is to be rung then.

@@ -127,7 +127,7 @@ fn a_quick_successor_is_another_client() {
     assert_eq!(server.peer(), Peer::New);
     second.write(b"left over").unwrap();
     assert_eq!(server.discard().bytes, 9);
-    server.blank();
+    server.renew();
     server.accept();
     server.write(b"{}").unwrap();
     let mut buffer = [0; 64];
@@ -153,7 +153,7 @@ fn what_the_peer_scribbles_stays_in_the_page() {
                 }
                 1 => assert!(server.write(&buffer).is_ok_and(|moved| moved.bytes <= 2048) || server.space(1).is_err()),
                 2 => assert!(server.discard().bytes <= 1024),
-                3 => server.blank(),
+                3 => server.renew(),
                 _ => server.accept(),
             }
         }
