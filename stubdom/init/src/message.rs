@@ -12,6 +12,7 @@ use core::fmt::{Display, Formatter, Result};
 pub enum Fault {
     Mount(&'static str, Errno),
     Device(&'static str, Errno),
+    Disk(String, u32),
     StoreSilent(String, u32),
     StoreBroken(String, String),
     StoreLacks(String, String),
@@ -36,6 +37,12 @@ impl Display for Fault {
             }
             Fault::Device(name, errno) => {
                 write!(f, "opening {name}: {errno}; the stubdomain's kernel lacks it, use the one built with this init")
+            }
+            Fault::Disk(name, seconds) => {
+                write!(
+                    f,
+                    "{name}, which QEMU is to open, has not come in {seconds} s; see whether its backend in dom0 runs"
+                )
             }
             Fault::StoreSilent(what, seconds) => {
                 write!(f, "{what}: xenstored gave no answer for {seconds} s; see whether it still runs in dom0")

@@ -7,11 +7,12 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::ToString as _;
 
-fn faults() -> [Fault; 17] {
+fn faults() -> [Fault; 18] {
     let s = |text: &str| text.to_string();
     [
         Fault::Mount("/proc", Errno(19)),
         Fault::Device("/dev/xen/xenbus", Errno(2)),
+        Fault::Disk(s("/dev/xvda"), 10),
         Fault::StoreSilent(s("reading target"), 20),
         Fault::StoreBroken(s("reading target"), s("xenstored answers a message of type 99")),
         Fault::StoreLacks(s("target"), s("xenstored answers ENOENT")),

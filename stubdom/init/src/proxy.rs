@@ -75,6 +75,11 @@ impl<'a> Proxy<'a> {
         Some((&session.qemu, read | if session.to_qemu.is_empty() { 0 } else { OUT }))
     }
 
+    /// Whether a command is under way, which may take [`STALL`].
+    pub fn unfinished(&self) -> bool {
+        matches!(&self.state, State::Open(session) if session.gate.pending() > 0)
+    }
+
     /// Takes the peer's rings, looks who is there, and moves what can be moved. To be called when either side is ready, and now and
     /// then: see [`STALL`].
     pub fn work(&mut self, console: &Console) {

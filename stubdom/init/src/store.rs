@@ -193,3 +193,46 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    /// A stream as one of ours.
+    pub fn fd(stream: UnixStream) -> Fd {
+        use std::os::fd::IntoRawFd as _;
+        stream.set_nonblocking(true).unwrap();
+        Fd::owned(stream.into_raw_fd())
+    }
+
+    /// A xenstored that answers the first request with these bytes, whatever it was.
+    fn answering(bytes: &'static [u8]) -> Store {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        std::thread::spawn(move || {
+            let _ = theirs.read(&mut [0; 4096]);
+            // In two pieces, as a ring would give them.
+            let (first, second) = bytes.split_at(bytes.len() / 2);
+            let _ = theirs.write_all(first);
+            let _ = theirs.write_all(second);
+        });
+        Store::new(fd(ours), 2000)
+    }
+
+    #[test]
+    fn answers_that_do_not_fit_are_named() {
+        let refused = |bytes| answering(bytes).number("target").unwrap_err().to_string();
+        let head = |kind: u8, request: u8, length: u8| [kind, 0, 0, 0, request, 0, 0, 0, 0, 0, 0, 0, length, 0, 0, 0];
+        let leak =
+            |head: [u8; 16], rest: &[u8]| -> &'static [u8] { alloc::boxed::Box::leak([&head, rest].concat().into()) };
+        assert_eq!(answering(leak(head(2, 1, 2), b"17")).number("target").unwrap(), 17);
+        assert!(refused(leak(head(2, 1, 2), b"x7")).contains("\"x7\" is not a number"));
+        assert!(refused(leak(head(2, 9, 2), b"17")).contains("another question"));
+        assert!(refused(leak(head(16, 1, 7), b"EACCES\0")).contains("xenstored answers EACCES"));
+        assert!(refused(leak(head(11, 1, 3), b"OK\0")).contains("Write to a request of Read"));
+        assert!(refused(leak(head(77, 1, 0), b"")).contains("a message of type 77"));
+        assert!(refused(leak(head(2, 1, 9), b"17")).contains("the connection is closed"));
+        assert!(refused(&[0xff; 16]).contains("over the protocol's 4096"));
+    }
+}

@@ -93,6 +93,16 @@ fn plain(number: c_long, a: [usize; 4]) -> Result<usize> {
 pub struct Fd(i32);
 
 impl Fd {
+    /// What the kernel gives the first process to write to, which nobody else closes.
+    pub fn inherited_output() -> Fd {
+        Fd(1)
+    }
+
+    #[cfg(test)]
+    pub fn owned(number: i32) -> Fd {
+        Fd(number)
+    }
+
     fn from(number: usize) -> Fd {
         Fd(number as i32)
     }

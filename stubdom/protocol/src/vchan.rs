@@ -213,8 +213,9 @@ impl<'a> Endpoint<'a> {
         }
         self.page[self.outgoing.prod].store(self.produced, Ordering::SeqCst);
         self.page[self.incoming.cons].store(self.consumed, Ordering::SeqCst);
-        self.page[STATE_WORD].fetch_and(!(0xff << self.side.live()), Ordering::SeqCst);
-        self.page[STATE_WORD].fetch_or(1 << self.side.live(), Ordering::SeqCst);
+        // At once, so that no peer sees this side gone between two steps.
+        let there = |word: u32| Some(word & !(0xff << self.side.live()) | 1 << self.side.live());
+        let _ = self.page[STATE_WORD].fetch_update(Ordering::SeqCst, Ordering::SeqCst, there);
         self.request(NOTIFY_WRITE);
     }
 

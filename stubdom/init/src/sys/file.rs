@@ -115,6 +115,15 @@ pub fn pipe() -> Result<(Fd, Fd)> {
     Ok((Fd(ends[0]), Fd(ends[1])))
 }
 
+/// A pipe for what a program says: reading does not wait, writing does.
+pub fn output() -> Result<(Fd, Fd)> {
+    let (read, write) = pipe()?;
+    const SET_FLAGS: usize = 4;
+    // SAFETY: fcntl(F_SETFL) takes a number. An end of a pipe keeps its direction.
+    unsafe { call(72, [write.raw() as usize, SET_FLAGS, 0, 0, 0, 0]) }?;
+    Ok((read, write))
+}
+
 /// The mask of what is taken from the mode of new files.
 pub fn mask(bits: u32) {
     let _ = plain(95, [bits as usize, 0, 0, 0]);
