@@ -66,4 +66,35 @@ mod tests {
         assert_eq!((find(2), interface("/no/such/folder", 0)), (None, None));
         std::fs::remove_dir_all(folder).unwrap();
     }
+
+    /// With a tap in the place of the vif, in a network of this thread's own.
+    #[test]
+    fn a_card_is_bridged_to_its_tap() {
+        use crate::sys::{file as files, net::tests::own_network};
+        let made = own_network().and_then(|()| Network::open()?.tap("eth0", 0));
+        if let Err(errno) = made {
+            std::println!("skipped: a network of its own with a tap needs root and /dev/net/tun: {errno}");
+            return;
+        }
+        let folder = std::env::temp_dir().join(format!("init-bridge-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("eth0")).unwrap();
+        std::os::unix::fs::symlink("../../../vif-0", folder.join("eth0/device")).unwrap();
+        let (log, write) = files::pipe().unwrap();
+        let console = Console::new(write);
+        let card = Netdev { devid: 0, ifname: "vif7.0-emu".to_string() };
+        let done = bridge(&card, folder.to_str().unwrap(), 100, &console);
+        let interfaces = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+        let again = bridge(&card, folder.to_str().unwrap(), 100, &console);
+        let missing = bridge(&Netdev { devid: 1, ..card }, folder.to_str().unwrap(), 100, &console);
+        std::fs::remove_dir_all(folder).unwrap();
+        done.unwrap();
+        for name in ["eth0:", "br0:", "vif7.0-emu:"] {
+            assert!(interfaces.contains(name), "{name} in {interfaces}");
+        }
+        let mut line = [0; 100];
+        let length = log.read(&mut line).unwrap();
+        assert_eq!(&line[..length], b"stubdom: eth0 is bridged to vif7.0-emu\n");
+        assert!(again.unwrap_err().to_string().starts_with("making the bridge br0: there already"));
+        assert!(missing.unwrap_err().to_string().contains("no vif 1 has come"));
+    }
 }

@@ -10,7 +10,7 @@ use crate::network;
 use crate::store::{PATIENCE, Store};
 use crate::supervise::{Launch, launch};
 use crate::sys::file::{self, NOCTTY, NONBLOCK, RDWR};
-use crate::sys::process::{Ended, undisturbed};
+use crate::sys::process::{Ended, PASSTHROUGH, undisturbed};
 use crate::sys::{Errno, Fd, device, now, poll, power_off, socket};
 use alloc::boxed::Box;
 use alloc::format;
@@ -23,7 +23,7 @@ const PROGRAM: &str = "/usr/bin/qemu";
 /// The user and group that QEMU runs as. It has no name: there is no file of names.
 pub const USER: u32 = 100;
 /// How long a device that is on its way is waited for, in milliseconds.
-const ON_ITS_WAY: u64 = 10_000;
+const ON_ITS_WAY: u64 = if cfg!(test) { 100 } else { 10_000 };
 /// Where `srv_live` is in the page of a vchan, in bytes.
 const SRV_LIVE: usize = 21;
 
@@ -72,7 +72,7 @@ fn mount() -> Result<(), Fault> {
 
 /// From the first question to xenstore to QEMU's end. What was learnt on the way stays with the caller.
 fn serve(console: &Console, place: &mut Option<Store>, told: &mut Option<u32>) -> Result<Fault, Fault> {
-    let marker = marker(&file::read("/proc/cmdline", 4096).unwrap_or_default(), console);
+    let options = options(&file::read("/proc/cmdline", 4096).unwrap_or_default(), console);
     let xenbus = open("/dev/xen/xenbus")?;
     let store = place.insert(Store::new(xenbus, PATIENCE));
     let guest = *told.insert(store.number("target")?);
@@ -97,13 +97,15 @@ fn serve(console: &Console, place: &mut Option<Store>, told: &mut Option<u32>) -
         run: "/run",
         dev: "/dev",
         user: Some(USER),
+        keep: if options.passthrough { PASSTHROUGH } else { 0 },
         guest,
         channel,
         bell: Box::new(bell),
-        marker,
+        marker: options.marker,
         console1,
         console2,
         uevents: socket::uevents().ok(),
+        first: true,
     };
     Ok(launch(launch_, store, console)?.run())
 }
@@ -139,17 +141,27 @@ pub fn tell(store: &mut Store, guest: u32, fault: &Fault) {
     let _ = store.write(&format!("{base}/error"), &text).and_then(|_| store.write(&format!("{base}/state"), "failed"));
 }
 
-/// The kernel's command line is libxl's stubdomain_cmdline. `stubdom.reconnect-marker=N`: N is the byte's value.
-pub fn marker(line: &[u8], console: &Console) -> Option<u8> {
-    let mut marker = None;
+/// What a user can ask for.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// `stubdom.reconnect-marker=N`: the value of the byte with which each client of the vchan begins.
+    pub marker: Option<u8>,
+    /// `stubdom.passthrough`: the guest gets PCI devices, which QEMU cannot drive without privileges.
+    pub passthrough: bool,
+}
+
+/// The kernel's command line is libxl's stubdomain_cmdline.
+pub fn options(line: &[u8], console: &Console) -> Options {
+    let mut options = Options::default();
     let line = String::from_utf8_lossy(line).into_owned();
     for word in line.split_ascii_whitespace().filter(|word| word.starts_with("stubdom.")) {
         match word.strip_prefix("stubdom.reconnect-marker=").map(str::parse) {
-            Some(Ok(byte)) => marker = Some(byte),
+            Some(Ok(byte)) => options.marker = Some(byte),
+            _ if word == "stubdom.passthrough" => options.passthrough = true,
             _ => console.note(&Note::Option(word.to_string())),
         }
     }
-    marker
+    options
 }
 
 /// QEMU's arguments as libxl wrote them.
@@ -167,7 +179,7 @@ fn open(name: &'static str) -> Result<Fd, Fault> {
 
 /// Tries until there is something, for as long as a device may be on its way.
 pub fn patiently<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = now() + if cfg!(test) { 100 } else { ON_ITS_WAY };
+    let end = now() + ON_ITS_WAY;
     loop {
         let done = attempt();
         if done.is_some() || now() >= end {

@@ -38,6 +38,8 @@ pub struct Launch<'a> {
     /// Where disks are.
     pub dev: &'a str,
     pub user: Option<u32>,
+    /// Capabilities that QEMU keeps, a bit for each.
+    pub keep: u64,
     pub guest: u32,
     pub channel: Endpoint<'a>,
     pub bell: Box<dyn Bell>,
@@ -47,6 +49,8 @@ pub struct Launch<'a> {
     /// Console 2, from which a state to restore comes.
     pub console2: Option<Fd>,
     pub uevents: Option<Fd>,
+    /// Whether this is the first process of its machine, to which others fall when their parents end.
+    pub first: bool,
 }
 
 pub struct Supervisor<'a> {
@@ -64,6 +68,7 @@ pub struct Supervisor<'a> {
     began: u64,
     running: bool,
     spoken: bool,
+    first: bool,
 }
 
 /// Starts QEMU, with what it needs of this side.
@@ -91,8 +96,8 @@ pub fn launch<'a>(launch: Launch<'a>, store: &'a mut Store, console: &'a Console
     }
     let mut inherit = [&null, &end, &end, &monitor, &listener].to_vec();
     inherit.extend(&launch.console2);
-    let (program, environment, user) = (launch.program, launch.environment, launch.user);
-    let child = process::spawn(&Spawn { program, arguments: &arguments, environment, inherit: &inherit, user })
+    let (program, environment, user, keep) = (launch.program, launch.environment, launch.user, launch.keep);
+    let child = process::spawn(&Spawn { program, arguments: &arguments, environment, inherit: &inherit, user, keep })
         .map_err(|(step, errno)| Fault::Spawn(program.to_string(), step, errno))?;
     console.note(&Note::Started(child.pid));
     Ok(Supervisor {
@@ -110,6 +115,7 @@ pub fn launch<'a>(launch: Launch<'a>, store: &'a mut Store, console: &'a Console
         began: now(),
         running: false,
         spoken: false,
+        first: launch.first,
     })
 }
 
@@ -159,7 +165,7 @@ impl Supervisor<'_> {
             self.console.note(&Note::NotRunning((SLOW / 1000) as u32, self.last.clone()));
         }
         // Whatever ended: nothing of it may stay.
-        while let Some((pid, ended)) = process::wait_for(if cfg!(test) { self.child.pid } else { -1 }) {
+        while let Some((pid, ended)) = process::wait(if self.first { None } else { Some(self.child.pid) }) {
             if pid == self.child.pid {
                 self.relay();
                 return Ok(Some(Fault::QemuEnded(ended, self.last.clone())));

@@ -177,6 +177,7 @@ fn run(part: &str, client: impl FnOnce(&'static Page, Fd) + Send + 'static) -> (
             run,
             dev: "/dev",
             user: None,
+            keep: 0,
             guest: 1,
             channel: Endpoint::server(page),
             bell: Box::new(Silent(bell)),
@@ -184,6 +185,7 @@ fn run(part: &str, client: impl FnOnce(&'static Page, Fd) + Send + 'static) -> (
             console1: file::open("/dev/null", RDWR | NONBLOCK).unwrap(),
             console2,
             uevents: None,
+            first: false,
         },
         &mut store,
         &console,
@@ -301,8 +303,11 @@ fn a_xenstore_that_goes_away_is_named() {
 fn options_are_those_that_are_known() {
     let (log, write) = file::pipe().unwrap();
     let console = Console::new(write);
-    assert_eq!(start::marker(b"console=hvc0 stubdom.reconnect-marker=1\n", &console), Some(1));
-    assert_eq!(start::marker(b"stubdom.reconnect-marker=300 stubdom.x", &console), None);
+    let options = |line: &str| start::options(line.as_bytes(), &console);
+    let known = options("console=hvc0 stubdom.reconnect-marker=1 stubdom.passthrough\n");
+    assert_eq!((known.marker, known.passthrough), (Some(1), true));
+    let odd = options("stubdom.reconnect-marker=300 stubdom.x stubdom.passthrough=no");
+    assert_eq!((odd.marker, odd.passthrough), (None, false));
     let mut piece = [0; 4096];
     let length = log.read(&mut piece).unwrap();
     let text = String::from_utf8_lossy(&piece[..length]).into_owned();

@@ -14,7 +14,13 @@ pub struct Spawn<'a> {
     pub inherit: &'a [&'a Fd],
     /// The user and group that it becomes, without any capability; none keeps the caller's, which is for tests.
     pub user: Option<u32>,
+    /// The capabilities that it keeps as that user, a bit for each; zero for none.
+    pub keep: u64,
 }
+
+/// What reads the configuration of a PCI device beyond its first 64 bytes (Linux, pci_read_config()), opens the files of its
+/// resources, and is allowed to map them: CAP_DAC_OVERRIDE, CAP_SYS_RAWIO, CAP_SYS_ADMIN.
+pub const PASSTHROUGH: u64 = 1 << 1 | 1 << 17 | 1 << 21;
 
 /// The step that a child did not get over. The numbers travel from child to parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +101,7 @@ pub fn spawn(what: &Spawn) -> core::result::Result<Child, (Step, Errno)> {
     match i32::from_le_bytes([message[1], message[2], message[3], message[4]]) {
         0 => Ok(Child { pid: pid as i32, ended }),
         errno => {
-            let _ = wait();
+            let _ = wait(Some(pid as i32));
             let step = steps.into_iter().find(|step| *step as u8 == message[0]).unwrap_or(Step::Fork);
             Err((step, Errno(errno)))
         }
@@ -117,7 +123,7 @@ fn child(
     if let Err(errno) = arrange(what.inherit) {
         return (Step::Descriptors, errno);
     }
-    if let Err(errno) = what.user.map_or(Ok(()), drop_to) {
+    if let Err(errno) = what.user.map_or(Ok(()), |user| drop_to(user, what.keep)) {
         return (Step::User, errno);
     }
     if let Err(errno) = limit(filter) {
@@ -153,8 +159,8 @@ fn arrange(inherit: &[&Fd]) -> Result<()> {
     unsafe { call(436, [inherit.len(), u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0, 0]) }.map(|_| ())
 }
 
-/// Becomes a user who may do nothing that needs a privilege, for good.
-fn drop_to(user: u32) -> Result<()> {
+/// Becomes a user who may do nothing that needs a privilege but what is kept, for good.
+fn drop_to(user: u32, keep: u64) -> Result<()> {
     // No core to write anywhere; memory that Xen's libraries lock for a hypercall's arguments.
     const MEMLOCK: usize = 8;
     const CORE: usize = 4;
@@ -163,11 +169,17 @@ fn drop_to(user: u32) -> Result<()> {
         let _ = unsafe { call(302, [0, limit, value.as_ptr() as usize, 0, 0, 0]) };
     }
     const CAPBSET_DROP: usize = 24;
-    let mut capability = 0;
-    // The kernel says that there is no such capability after its last.
-    while plain(157, [CAPBSET_DROP, capability, 0, 0]).is_ok() {
-        capability += 1;
+    const SET_KEEPCAPS: usize = 8;
+    const AMBIENT: usize = 47;
+    const AMBIENT_RAISE: usize = 2;
+    let kept = |capability: &usize| keep >> capability & 1 == 1;
+    for capability in (0..64).filter(|capability| !kept(capability)) {
+        // The kernel says that there is no such capability after its last.
+        if plain(157, [CAPBSET_DROP, capability, 0, 0]) == Err(Errno(22)) {
+            break;
+        }
     }
+    plain(157, [SET_KEEPCAPS, usize::from(keep != 0), 0, 0])?;
     let user = user as usize;
     // SAFETY: setgroups(2) with no groups reads none; setresgid(2) and setresuid(2) take numbers.
     unsafe {
@@ -175,7 +187,16 @@ fn drop_to(user: u32) -> Result<()> {
         call(119, [user, user, user, 0, 0, 0])?;
         call(117, [user, user, user, 0, 0, 0])?;
     }
-    Ok(())
+    if keep == 0 {
+        return Ok(());
+    }
+    // _LINUX_CAPABILITY_VERSION_3, this process; twice effective, permitted and inheritable, the low half first.
+    let (header, low, high) = ([0x2008_0522u32, 0], keep as u32, (keep >> 32) as u32);
+    let sets = [low, low, low, high, high, high];
+    // SAFETY: capset(2) reads a header of two words and, in this version, six words of sets.
+    unsafe { call(126, [header.as_ptr() as usize, sets.as_ptr() as usize, 0, 0, 0, 0]) }?;
+    // Ambient capabilities last through the start of a program that is not root's.
+    (0..64).filter(kept).try_for_each(|capability| plain(157, [AMBIENT, AMBIENT_RAISE, capability, 0]).map(|_| ()))
 }
 
 /// struct sock_filter.
@@ -243,12 +264,9 @@ fn limit(filter: &[Instruction]) -> Result<()> {
     unsafe { call(157, [SET_SECCOMP, FILTER, &raw const program as usize, 0, 0, 0]) }.map(|_| ())
 }
 
-/// A child that has ended, if there is one.
-pub fn wait() -> Option<(i32, Ended)> {
-    wait_for(-1)
-}
-
-pub fn wait_for(pid: i32) -> Option<(i32, Ended)> {
+/// This child if it has ended, or any child that has.
+pub fn wait(of: Option<i32>) -> Option<(i32, Ended)> {
+    let pid = of.unwrap_or(-1);
     const NOHANG: usize = 1;
     let mut status = 0i32;
     // SAFETY: wait4(2) writes one number.

@@ -6,12 +6,13 @@ use super::*;
 use alloc::string::{String, ToString as _};
 use std::{env, println, thread};
 
-fn run(program: &str, arguments: &[&str], environment: &[&str], user: Option<u32>) -> (Ended, String) {
+fn run(program: &str, arguments: &[&str], environment: &[&str], user: Option<u32>, keep: u64) -> (Ended, String) {
     let (output, end) = file::pipe().unwrap();
     let null = file::open("/dev/null", file::RDWR).unwrap();
     let arguments: Vec<Vec<u8>> = arguments.iter().map(|text| text.as_bytes().to_vec()).collect();
     let child =
-        spawn(&Spawn { program, arguments: &arguments, environment, inherit: &[&null, &end, &end], user }).unwrap();
+        spawn(&Spawn { program, arguments: &arguments, environment, inherit: &[&null, &end, &end], user, keep })
+            .unwrap();
     drop(end);
     let (mut text, mut piece) = (Vec::new(), [0; 4096]);
     loop {
@@ -23,7 +24,7 @@ fn run(program: &str, arguments: &[&str], environment: &[&str], user: Option<u32
         }
     }
     let _ = poll(&mut [Poll::new(&child.ended, IN)], -1);
-    let (_, ended) = wait_for(child.pid).unwrap();
+    let (_, ended) = wait(Some(child.pid)).unwrap();
     (ended, String::from_utf8_lossy(&text).into_owned())
 }
 
@@ -36,7 +37,7 @@ fn a_program_gets_what_it_is_given_and_no_more() {
         "ls -1 /proc/self/fd | wc -l;",
         "for fd in 3 4 5 6 7 8 9; do eval \"true <&$fd\" 2>&- && echo $fd; done;",
     );
-    let (ended, text) = run("/bin/sh", &["-c", &script, "a  b", "\"c"], &["X=y"], None);
+    let (ended, text) = run("/bin/sh", &["-c", &script, "a  b", "\"c"], &["X=y"], None, 0);
     assert_eq!((ended, text.as_str()), (Ended::Exit(7), "a  b \"c y\n"));
 }
 
@@ -44,7 +45,9 @@ fn a_program_gets_what_it_is_given_and_no_more() {
 fn what_cannot_start_says_at_which_step() {
     let null = file::open("/dev/null", file::RDWR).unwrap();
     let spawn = |program| {
-        spawn(&Spawn { program, arguments: &[], environment: &[], inherit: &[&null], user: None }).err().unwrap()
+        spawn(&Spawn { program, arguments: &[], environment: &[], inherit: &[&null], user: None, keep: 0 })
+            .err()
+            .unwrap()
     };
     assert_eq!(spawn("/no/such/program"), (Step::Execute, Errno::NOENT));
     assert_eq!(spawn("/etc/passwd"), (Step::Execute, Errno(13)));
@@ -53,7 +56,7 @@ fn what_cannot_start_says_at_which_step() {
 
 #[test]
 fn a_signal_is_told_from_an_exit() {
-    assert_eq!(run("/bin/sh", &["-c", "kill -9 $$"], &[], None).0, Ended::Signal(9));
+    assert_eq!(run("/bin/sh", &["-c", "kill -9 $$"], &[], None, 0).0, Ended::Signal(9));
     assert_eq!(Ended::Signal(9).to_string(), "signal 9");
 }
 
@@ -85,13 +88,17 @@ fn behind_the_filter() {
     }
 }
 
-fn locked_in(user: Option<u32>) -> String {
+fn locked_in(user: Option<u32>, keep: u64) -> String {
     // Another user may not reach the folder that this program lies in.
-    let exe = env::temp_dir().join(alloc::format!("init-behind-the-filter-{}-{}", std::process::id(), user.is_some()));
+    let exe = env::temp_dir().join(alloc::format!(
+        "init-behind-the-filter-{}-{}",
+        std::process::id(),
+        user.map_or(0, |_| keep + 1)
+    ));
     std::fs::copy(env::current_exe().unwrap(), &exe).unwrap();
     let name = concat!(module_path!(), "::behind_the_filter").trim_start_matches("init::");
     let arguments = ["--exact", "--nocapture", "--test-threads=1", name];
-    let (ended, text) = run(exe.to_str().unwrap(), &arguments, &["BEHIND_THE_FILTER=1"], user);
+    let (ended, text) = run(exe.to_str().unwrap(), &arguments, &["BEHIND_THE_FILTER=1"], user, keep);
     std::fs::remove_file(&exe).unwrap();
     assert_eq!(ended, Ended::Exit(0), "{text}");
     text
@@ -99,7 +106,7 @@ fn locked_in(user: Option<u32>) -> String {
 
 #[test]
 fn processes_and_mounts_are_refused_and_threads_are_not() {
-    let text = locked_in(None);
+    let text = locked_in(None, 0);
     for expected in [
         "passed: []",
         "clone: Err(not permitted (errno 1)) Err(this kernel does not know that (errno 38))",
@@ -118,11 +125,15 @@ fn privileges_are_gone() {
         println!("skipped: only root has privileges to drop");
         return;
     }
-    let text = locked_in(Some(100));
+    let text = locked_in(Some(100), 0);
     for expected in
         ["Uid: 100 100 100 100", "CapPrm: 0000000000000000", "CapEff: 0000000000000000", "CapBnd: 0000000000000000"]
     {
         assert!(text.contains(expected), "{expected} in {text}");
     }
     assert!(text.lines().any(|line| line.trim() == "Groups:"), "{text}");
+    let text = locked_in(Some(100), PASSTHROUGH);
+    for expected in ["Uid: 100 100 100 100", "CapEff: 0000000000220002", "CapBnd: 0000000000220002", "NoNewPrivs: 1"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
 }
