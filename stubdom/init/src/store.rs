@@ -138,10 +138,10 @@ impl Store {
         let end = now() + self.patience;
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            self.wait(what, OUT, end)?;
+            // Not asked before: Linux's door to xenstore takes everything at once and never says that it can be written to.
             match self.fd.write(rest) {
                 Ok(length) => rest = &rest[length.min(rest.len())..],
-                Err(Errno::AGAIN | Errno::INTR) => (),
+                Err(Errno::AGAIN | Errno::INTR) => self.wait(what, OUT, end)?,
                 Err(errno) => return Err(Fault::StoreBroken(what.to_string(), errno.to_string())),
             }
         }

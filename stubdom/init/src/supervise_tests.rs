@@ -149,6 +149,23 @@ impl Bell for Silent {
 
 /// Runs a fake QEMU to its end: the fault, the console, and what was written to xenstore.
 fn run(part: &str, client: impl FnOnce(&'static Page, Fd) + Send + 'static) -> (Fault, String, Vec<String>) {
+    let name = concat!(module_path!(), "::fake_qemu").trim_start_matches("init::");
+    let arguments = ["--exact", "--nocapture", "--test-threads=1", name, "--"];
+    let exe = env::current_exe().unwrap();
+    let environment = std::format!("FAKE_QEMU={part}");
+    run_program(part, exe.to_str().unwrap(), &[&environment], &arguments, "/dev/null", client)
+}
+
+/// As [`run`], whatever the program. `part` names a folder, in which nothing is left.
+fn run_program(
+    part: &str,
+    program: &str,
+    environment: &[&str],
+    arguments: &[&str],
+    console1: &str,
+    client: impl FnOnce(&'static Page, Fd) + Send + 'static,
+) -> (Fault, String, Vec<String>) {
+    let mut arguments = arguments.to_vec();
     let folder = env::temp_dir().join(std::format!("init-supervise-{}-{part}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
@@ -160,19 +177,15 @@ fn run(part: &str, client: impl FnOnce(&'static Page, Fd) + Send + 'static) -> (
     let (log, write) = file::pipe().unwrap();
     let console = Console::new(write);
     let (mut store, served) = xenstored(&[("device-model/1/state", "running")], usize::MAX);
-    let name = concat!(module_path!(), "::fake_qemu").trim_start_matches("init::");
-    let mut arguments: Vec<&str> = ["--exact", "--nocapture", "--test-threads=1", name, "--"].to_vec();
     let console2 = (part == "restore").then(|| {
         arguments.extend(["-incoming", "$STUBDOM_RESTORE_INCOMING_ARG"]);
         std::fs::write(folder.join("hvc2"), "the state").unwrap();
         file::open(&std::format!("{run}/hvc2"), RDWR).unwrap()
     });
-    let environment = std::format!("FAKE_QEMU={part}");
-    let exe = env::current_exe().unwrap();
     let fault = launch(
         Launch {
-            program: exe.to_str().unwrap(),
-            environment: &[&environment],
+            program,
+            environment,
             arguments: arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
             run,
             dev: "/dev",
@@ -182,7 +195,7 @@ fn run(part: &str, client: impl FnOnce(&'static Page, Fd) + Send + 'static) -> (
             channel: Endpoint::server(page),
             bell: Box::new(Silent(bell)),
             marker: None,
-            console1: file::open("/dev/null", RDWR | NONBLOCK).unwrap(),
+            console1: file::open(console1, RDWR | NONBLOCK | file::CREAT).unwrap(),
             console2,
             uevents: None,
             first: false,
@@ -315,4 +328,65 @@ fn options_are_those_that_are_known() {
         text.contains("stubdom.reconnect-marker=300 is not known") && text.contains("stubdom.x is not known"),
         "{text}"
     );
+}
+
+/// What a client reads until a line of it answers, or greets.
+fn answer(client: &mut Endpoint, rings: &Fd) -> String {
+    let (mut text, mut bytes) = (String::new(), [0; 100]);
+    for _ in 0..10_000 {
+        let _ = rings.write(b"!");
+        let moved = client.read(&mut bytes).unwrap();
+        text += core::str::from_utf8(&bytes[..moved.bytes]).unwrap();
+        if let Some(line) = text.lines().find(|line| line.contains("\"QMP\"") || line.contains("\"id\"")) {
+            if text.ends_with('\n') {
+                return line.trim().to_string();
+            }
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    std::format!("no answer, but {text:?}")
+}
+
+/// A QEMU with Xen's parts, given by its path: descriptors, monitor, sessions and saving as it sees them, behind the filter.
+#[test]
+fn a_real_qemu_is_reached_and_saves() {
+    let Ok(program) = env::var("XENWRIGHT_QEMU") else {
+        println!("skipped: XENWRIGHT_QEMU does not name a qemu-system-i386 that is built for Xen");
+        return;
+    };
+    let libraries = std::format!("LD_LIBRARY_PATH={}", env::var("LD_LIBRARY_PATH").unwrap_or_default());
+    let saved = env::temp_dir().join(std::format!("init-real-qemu-{}", std::process::id()));
+    let arguments = ["-M", "none", "-accel", "qtest", "-display", "none", "-nodefaults", "-no-user-config"];
+    const SAVE: &str = r#""execute":"xen-save-devices-state","arguments":{"live":true,"filename":"/dev/fdset/1"}"#;
+    let (tell, heard) = std::sync::mpsc::channel();
+    // A client for each command, as libxl has it; each goes, and the next comes at once. The first waits for file set 1.
+    let talk = move |page: &'static Page, rings: Fd| {
+        for command in [r#""execute":"query-fdsets""#, SAVE, SAVE, r#""execute":"nonsense""#, r#""execute":"quit""#] {
+            let mut client = Endpoint::client(page).unwrap();
+            tell.send(answer(&mut client, &rings)).unwrap();
+            thread::sleep(Duration::from_millis(200));
+            for line in
+                [r#"{"execute":"qmp_capabilities","id":0}"#.to_string(), std::format!(r#"{{{command},"id":1}}"#)]
+            {
+                client.write(line.as_bytes()).unwrap();
+                tell.send(answer(&mut client, &rings)).unwrap();
+            }
+            client.close();
+        }
+    };
+    let (fault, log, _) = run_program("real", &program, &[&libraries], &arguments, saved.to_str().unwrap(), talk);
+    let answers: Vec<String> = heard.iter().collect();
+    let state = std::fs::read(&saved).unwrap();
+    std::fs::remove_file(&saved).unwrap();
+    assert!(matches!(fault, Fault::QemuEnded(process::Ended::Exit(0), _)), "{fault}: {log}");
+    for session in answers.chunks(3) {
+        assert!(session[0].starts_with("{\"QMP\"") && session[1].starts_with("{\"return\": {}"), "{answers:#?} {log}");
+    }
+    assert!(answers[2].contains("\"fdset-id\": 1"), "{}", answers[2]);
+    assert!(answers[5].starts_with("{\"return\"") && answers[8].starts_with("{\"return\""), "{answers:#?}");
+    assert!(answers[11].contains("\"CommandNotFound\"") && answers[14].starts_with("{\"return\""), "{answers:#?}");
+    // Two states of the same machine, one behind the other, each with the magic number that QEMU's loader looks for.
+    let (first, second) = state.split_at(state.len() / 2);
+    assert!(first.starts_with(b"QEVM") && second.starts_with(b"QEVM"), "{} bytes", state.len());
+    assert_eq!(log.matches("bytes of state are saved").count(), 2, "{log}");
 }
