@@ -8,8 +8,8 @@ use crate::sys::file::{self, CREAT, RDONLY, WRONLY};
 use crate::sys::{Errno, Fd, OUT, Poll, Result, device, now, poll};
 use alloc::vec;
 
-/// How long dom0 may take for the next bytes, in milliseconds.
-const PATIENCE: u64 = 20_000;
+/// How long dom0 may take for the whole of it, in milliseconds: libxl waits 10 s for the answer (LIBXL_QMP_CMD_TIMEOUT).
+const PATIENCE: u64 = 8_000;
 /// How long the last bytes may lie in the console's ring (2048 of them), in milliseconds: nobody says when dom0 has taken them.
 const RING: i32 = 200;
 
@@ -41,13 +41,14 @@ impl Save {
     /// After a saving: how many bytes went to the console.
     pub fn finish(&self) -> Result<usize> {
         file::start(&self.from)?;
+        let end = now() + PATIENCE;
         let (mut piece, mut sum) = (vec![0; 16 << 10], 0);
         loop {
             let length = self.from.read(&mut piece)?;
             if length == 0 {
                 break;
             }
-            self.write(&piece[..length])?;
+            self.write(&piece[..length], end)?;
             sum += length;
         }
         // What is not a terminal has nothing to drain.
@@ -57,8 +58,7 @@ impl Save {
         Ok(sum)
     }
 
-    fn write(&self, mut rest: &[u8]) -> Result<()> {
-        let end = now() + PATIENCE;
+    fn write(&self, mut rest: &[u8], end: u64) -> Result<()> {
         while !rest.is_empty() {
             match self.console.write(rest) {
                 Ok(length) => rest = &rest[length.min(rest.len())..],
