@@ -216,6 +216,18 @@ fn what_is_allowed_is_kept_with_its_reason() {
     assert_eq!(json["recipe"], "xen-4.17.5+72");
 }
 
+#[test]
+fn bounds_are_kept_with_what_was_measured() {
+    let (_, json) = judge(&read(&crate::support::root().join("tests/audit/bounds.toml")));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let kernel = "usr/lib/xen-4.17/boot/stub-kernel";
+    let files = serde_json::json!({ kernel: 5, "usr/lib/xen-4.17/boot/stub-rootfs": 4 });
+    let first = serde_json::json!({ "bound": 8, "bytes": 9, "reason": "both are read in one go", "files": files });
+    assert_eq!(json["bounds"][0], first);
+    let second = serde_json::json!({ "bound": 5, "bytes": 5, "reason": "exactly so much", "files": { kernel: 5 } });
+    assert_eq!(json["bounds"][1], second);
+}
+
 fn file(path: &str, text: &str, mode: u32) -> Entry {
     let kind = Kind::File { mode, size: text.len() as u64, sha256: Hash::of(text.as_bytes()) };
     Entry { path: path.to_owned(), kind }

@@ -3,6 +3,7 @@
 //! The files are read by `inspection`; everything here only looks at what it found. The audit changes nothing and prints nothing; a
 //! finding that is right as it is can be allowed in the recipe, with its reason.
 
+mod bounds;
 pub mod coinstall;
 mod facts;
 mod hardening;
@@ -12,6 +13,7 @@ mod linkage;
 mod rule;
 mod verdict;
 
+pub use bounds::Measured;
 pub use facts::{Fact, Facts, Led, Offer};
 pub use leaks::{SANDBOX, search};
 pub use rule::{RULES, Rule, rule};
@@ -49,7 +51,8 @@ pub fn audit(recipe: &Recipe, facts: &Facts, offer: &Offer) -> Result<Verdict> {
     linkage::check(recipe, facts, offer, &mut findings);
     hardening::check(recipe, facts, &mut findings);
     layout::check(recipe, facts, &mut findings)?;
-    verdict::judge(recipe, findings)
+    let measured = bounds::check(recipe, facts, &mut findings)?;
+    verdict::judge(recipe, findings, measured)
 }
 
 /// What a dynamic program of an architecture looks like.

@@ -438,10 +438,21 @@ pub struct Relocate {
     pub outside: Vec<String>,
 }
 
-/// What the audit lets pass.
+/// What the audit lets pass, and what it asks beside its laws.
 #[derive(Clone, Debug, Default)]
 pub struct Audit {
     pub allow: Vec<Allow>,
+    pub bound: Vec<Bound>,
+}
+
+/// How large files may be, all together.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// Globs without a leading slash; each one matches something.
+    pub files: Vec<String>,
+    pub bytes: u64,
+    /// Whose bound it is; shown in `audit.json`.
+    pub reason: String,
 }
 
 /// Findings that are known and accepted. An allowance that meets no finding is itself one.

@@ -144,6 +144,11 @@ pub const RULES: &[Rule] = &[
         cure: "rename or drop one",
     },
     Rule {
+        name: "bound",
+        law: "files are no larger than the recipe lets them be",
+        cure: "find out what grew, or correct `[[audit.bound]]`",
+    },
+    Rule {
         name: "co-installation",
         law: "two series can be installed in one root",
         cure: "move the file below the private folder, or declare it in `relocate.common` of both recipes",

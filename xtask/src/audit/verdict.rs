@@ -1,5 +1,6 @@
 //! From findings to what the user is shown: allowances applied, text grouped by rule, `audit.json`.
 
+use super::bounds::Measured;
 use super::facts::Facts;
 use super::rule::{RULES, rule};
 use super::{Finding, Findings};
@@ -17,6 +18,8 @@ pub struct Verdict {
     /// In the order of [`RULES`], then of the paths.
     pub findings: Vec<Finding>,
     pub allowed: Vec<Allowed>,
+    /// The recipe's bounds in its order.
+    pub bounds: Vec<Measured>,
 }
 
 /// A finding that the recipe lets pass.
@@ -28,8 +31,8 @@ pub struct Allowed {
 }
 
 /// Sorts, and takes out what `[audit]` allows. An allowance that meets nothing is a finding of its own.
-pub fn judge(recipe: &Recipe, findings: Findings) -> Result<Verdict> {
-    let mut verdict = Verdict { findings: Vec::new(), allowed: Vec::new() };
+pub fn judge(recipe: &Recipe, findings: Findings, bounds: Vec<Measured>) -> Result<Verdict> {
+    let mut verdict = Verdict { findings: Vec::new(), allowed: Vec::new(), bounds };
     let allowances = &recipe.audit.allow;
     let globs: Vec<Filter> = allowances.iter().map(|allow| Filter::new(&allow.files)).collect::<Result<_>>()?;
     let mut met: Vec<Vec<String>> = vec![Vec::new(); allowances.len()];
@@ -83,7 +86,8 @@ impl Verdict {
         text
     }
 
-    /// `audit.json`: what was looked at, what was found, what was let pass and why, and the facts of every ELF file.
+    /// `audit.json`: what was looked at, what was found, what was let pass and why, how large things are, and the facts
+    /// of every ELF file.
     pub fn json(&self, recipe: &Recipe, facts: &Facts) -> String {
         #[derive(Serialize)]
         struct Document<'a> {
@@ -92,6 +96,7 @@ impl Verdict {
             rules: Vec<&'static str>,
             findings: &'a [Finding],
             allowed: &'a [Allowed],
+            bounds: &'a [Measured],
             elf: BTreeMap<&'a str, &'a Elf>,
         }
         let document = Document {
@@ -100,6 +105,7 @@ impl Verdict {
             rules: RULES.iter().map(|rule| rule.name).collect(),
             findings: &self.findings,
             allowed: &self.allowed,
+            bounds: &self.bounds,
             elf: facts.elves().collect(),
         };
         let mut text = serde_json::to_string_pretty(&document).expect("an audit is plain data");

@@ -86,8 +86,10 @@ fn version(recipe: &Recipe) -> String {
     format!("{}-{}", recipe.version.to_string().replace('-', ""), recipe.revision)
 }
 
-/// False for what fits one architecture. A hypervisor is compressed, and a static library is an archive: neither says what it is.
+/// False for what fits one architecture. Hypervisors and kernels are compressed, and a static library is an archive: none says what
+/// it is.
 fn is_portable(goods: &Goods, item: &Placed) -> bool {
     let elf = goods.facts.entries.get(item.from).and_then(|fact| fact.elf());
-    elf.is_none() && !item.path.starts_with("boot/") && !item.path.ends_with(".a") && !item.path.contains(".so")
+    let booted = item.path.split('/').any(|part| part == "boot");
+    elf.is_none() && !booted && !item.path.ends_with(".a") && !item.path.contains(".so")
 }

@@ -8,7 +8,7 @@ use super::form::{
     unit, variable, version,
 };
 use super::{
-    Allow, Audit, Bundle, Cross, DebianOrigin, Folder, Format, GitOrigin, Kconfig, Origin, Package, PackedQueue,
+    Allow, Audit, Bound, Bundle, Cross, DebianOrigin, Folder, Format, GitOrigin, Kconfig, Origin, Package, PackedQueue,
     Provide, Published, Recipe, Relocate, Source, Step, Support, UrlOrigin,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -304,8 +304,18 @@ fn relocate(value: &Value) -> Option<Relocate> {
 fn audit(value: &Value) -> Option<Audit> {
     let mut table = value.table()?;
     let allow = optional(table.optional("allow"), |v| each(v, allow));
+    let bound = optional(table.optional("bound"), |v| each(v, bound));
     table.finish();
-    Some(Audit { allow: allow?.unwrap_or_default() })
+    Some(Audit { allow: allow?.unwrap_or_default(), bound: bound?.unwrap_or_default() })
+}
+
+fn bound(value: &Value) -> Option<Bound> {
+    let mut table = value.table()?;
+    let files = table.required("files").and_then(|v| globs(&v));
+    let bytes = table.required("bytes").and_then(|v| v.number());
+    let reason = table.required("reason").and_then(|v| v.parsed(filled));
+    table.finish();
+    Some(Bound { files: files?, bytes: bytes?, reason: reason? })
 }
 
 fn allow(value: &Value) -> Option<Allow> {
