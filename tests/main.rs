@@ -18,6 +18,7 @@ mod toolchain;
 mod builder;
 mod sandbox;
 mod store;
+mod toolkit;
 mod tree;
 
 mod arch;

@@ -2,6 +2,7 @@
 //! `cargo xtask test --slow` and takes the machine for the better part of an hour; asks a Debian mirror.
 
 mod bundle;
+mod cross;
 mod debian;
 mod dpkg;
 mod lintian;

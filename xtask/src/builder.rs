@@ -5,6 +5,7 @@
 //! options at `/in/.kconfig`. What the script itself does is no concern of this module.
 
 mod ccache;
+mod cross;
 mod failure;
 mod hand;
 mod kconfig;
@@ -14,6 +15,7 @@ mod shell;
 mod step;
 mod sysroot;
 
+pub use cross::{Tools, enter, tools};
 pub use hand::by_hand;
 pub use shell::shell;
 

@@ -2,6 +2,7 @@
 
 mod finished;
 pub mod patch;
+pub mod toolchain;
 
 pub use finished::{Check, Sbom, SbomQuery, SbomVerb};
 
@@ -25,7 +26,11 @@ Exit codes: 0 done, 1 a check or a step failed, 2 wrong usage or recipe, 3 a sou
 const SHELL: &str = "\
 Examples:
   cargo xtask shell xen-4.17 tools    where the step `tools` runs, before its script
-  cargo xtask shell xen-4.17          the same for the first step of `plan`";
+  cargo xtask shell xen-4.17          the same for the first step of `plan`
+  cargo xtask shell xen-4.17 --toolchain stubdom
+                                      where programs for a stubdomain are built
+  cargo xtask shell xen-4.17 --toolchain stubdom --dir . -- make
+                                      the same without a shell, in a folder of yours";
 
 const REPRO: &str = "\
 Examples:
@@ -81,8 +86,8 @@ pub enum Verb {
     Patch(patch::Patch),
     /// Write the recipe of a new upstream version, with its queues carried over
     Bump(patch::Bump),
-    /// Lock a toolchain's packages, or check the lock
-    Toolchain(Toolchain),
+    /// Lock a toolchain's packages, check the lock, or use a cross toolchain
+    Toolchain(toolchain::Toolchain),
     /// Look after the store of downloads and results
     Store(Store),
     /// Run the project's own tests
@@ -136,6 +141,15 @@ pub struct Shell {
     pub recipe: Wanted,
     /// The step whose sandbox is entered, by default the first; its needs are built before
     pub step: Option<String>,
+    /// Enter a sandbox with this cross toolchain of the recipe instead: its sysroot, its tools, an empty /build
+    #[arg(long, value_name = "NAME", conflicts_with = "step")]
+    pub toolchain: Option<String>,
+    /// The folder that is /build [default: an empty one that goes away]
+    #[arg(long, value_name = "DIR", requires = "toolchain")]
+    pub dir: Option<PathBuf>,
+    /// What is run there instead of a shell
+    #[arg(last = true, value_name = "COMMAND", requires = "toolchain")]
+    pub command: Vec<String>,
     #[command(flatten)]
     pub common: Common,
     #[command(flatten)]
@@ -199,28 +213,6 @@ pub struct Verify {
     pub common: Common,
     #[command(flatten)]
     pub work: Work,
-}
-
-#[derive(Debug, Args)]
-pub struct Toolchain {
-    #[command(subcommand)]
-    pub verb: ToolchainVerb,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ToolchainVerb {
-    /// Verify the archive's signed index, resolve the wanted packages, write the lock
-    Lock(ToolchainArgs),
-    /// Check that the lock fits what is wanted and that its packages are what it says
-    Verify(ToolchainArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct ToolchainArgs {
-    /// Stem of a file in toolchains/
-    pub name: String,
-    #[command(flatten)]
-    pub common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -431,9 +423,7 @@ impl Cli {
             Verb::Sbom(Sbom { verb: SbomVerb::Query(args) }) => args.show,
             Verb::Patch(args) => args.show(),
             Verb::Bump(args) => args.common.show,
-            Verb::Toolchain(Toolchain { verb: ToolchainVerb::Lock(args) | ToolchainVerb::Verify(args) }) => {
-                args.common.show
-            }
+            Verb::Toolchain(args) => args.show(),
             Verb::Store(Store { verb: StoreVerb::Verify(args) }) => args.show,
             Verb::Store(Store { verb: StoreVerb::Gc(args) }) => args.show,
             Verb::Store(Store { verb: StoreVerb::Du(args) }) => args.show,

@@ -32,6 +32,7 @@ pub mod job;
 pub mod plan;
 pub mod sandbox;
 pub mod store;
+pub mod toolkit;
 pub mod tree;
 
 pub mod audit;

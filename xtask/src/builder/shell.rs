@@ -5,6 +5,7 @@ use super::{Inputs, build, gather, look_up};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::plan::{Plan, Planned};
+use crate::sandbox::Sandbox;
 use anyhow::{Context as _, Result};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,7 +15,7 @@ use std::process::ExitStatus;
 /// built first.
 pub fn shell(ctx: &Context, plan: &Plan, step: Option<&str>, inputs: &Inputs) -> Result<ExitStatus> {
     let planned = find(plan, step)?;
-    build(ctx, &needed(plan, planned), inputs)?;
+    build(ctx, &needed(plan, planned.step.inputs().map(String::as_str)), inputs)?;
     let (outputs, _) = look_up(ctx, plan)?;
     let materials = gather(ctx, plan, &BTreeSet::from([planned.name.clone()]), &outputs, inputs)?;
     let job = Job { ctx, plan, planned, materials: &materials, inputs: outputs };
@@ -43,9 +44,9 @@ fn find<'a>(plan: &'a Plan, step: Option<&str>) -> Result<&'a Planned> {
     })
 }
 
-/// The part of a plan that a step needs, without the step.
-fn needed(plan: &Plan, planned: &Planned) -> Plan {
-    let mut names: BTreeSet<&str> = planned.step.inputs().map(String::as_str).collect();
+/// The part of a plan that some steps are and need.
+pub(super) fn needed<'n>(plan: &'n Plan, names: impl Iterator<Item = &'n str>) -> Plan {
+    let mut names: BTreeSet<&str> = names.collect();
     // Each step stands after those that it needs.
     for other in plan.steps.iter().rev() {
         if names.contains(other.name.as_str()) {
@@ -60,21 +61,26 @@ fn enter(job: &Job, folder: &Path, state: &str) -> Result<ExitStatus> {
     let ctx = job.ctx;
     let name = &job.planned.name;
     let mut sandbox = job.sandbox(folder, &folder.join("root"))?;
-    sandbox.interactive = true;
-    let prompt = format!("{}/{name}:\\w\\$ ", job.plan.recipe);
-    let bash = sandbox.root.join("usr/bin/bash").exists();
-    // dash knows no escapes in its prompt.
-    let prompt = if bash { prompt } else { format!("{}/{name}$ ", job.plan.recipe) };
-    sandbox.env.extend([("PS1".to_owned(), prompt), ("OUT".to_owned(), "/out".to_owned())]);
-    sandbox.env.insert("MAKEFLAGS".to_owned(), format!("-j{}", ctx.jobs));
-    if let Ok(terminal) = std::env::var("TERM") {
-        sandbox.env.insert("TERM".to_owned(), terminal);
-    }
-    let words: &[&str] = if bash { &["/bin/bash", "--norc", "--noprofile", "-i"] } else { &["/bin/sh", "-i"] };
+    sandbox.env.insert("OUT".to_owned(), "/out".to_owned());
+    let words = dress(ctx, &mut sandbox, &format!("{}/{name}", job.plan.recipe));
     let mut command = sandbox.command(ctx, words)?;
     ctx.report.note(&format!(
         "step {name} of {}: /build is {state}, $OUT is /out, what it needs is in /in\nrun its script with: sh -eux /in/.script",
         job.plan.recipe
     ));
     command.status().with_context(|| format!("starting the sandbox of step {name}"))
+}
+
+/// Makes a sandbox one for a person, and gives the words that start a shell in it.
+pub(super) fn dress(ctx: &Context, sandbox: &mut Sandbox, name: &str) -> &'static [&'static str] {
+    sandbox.interactive = true;
+    let bash = sandbox.root.join("usr/bin/bash").exists();
+    // dash knows no escapes in its prompt.
+    let prompt = if bash { format!("{name}:\\w\\$ ") } else { format!("{name}$ ") };
+    sandbox.env.insert("PS1".to_owned(), prompt);
+    sandbox.env.insert("MAKEFLAGS".to_owned(), format!("-j{}", ctx.jobs));
+    if let Ok(terminal) = std::env::var("TERM") {
+        sandbox.env.insert("TERM".to_owned(), terminal);
+    }
+    if bash { &["/bin/bash", "--norc", "--noprofile", "-i"] } else { &["/bin/sh", "-i"] }
 }

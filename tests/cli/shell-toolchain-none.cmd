@@ -1,0 +1,1 @@
+xtask shell xen-4.17 --toolchain stubdom

@@ -1,0 +1,1 @@
+xtask toolchain env stubdom xen-4.17
