@@ -7,11 +7,11 @@ use crate::support::{root, scratch};
 use fs_err as fs;
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::Path;
 use xtask::inspection;
 use xtask::package::{Goods, pack, parcels};
 use xtask::papers::attribution::Attribution;
 use xtask::report::{Report, Style};
+use xtask::shipment::Roots;
 
 fn content() -> Content {
     let text = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
@@ -59,13 +59,13 @@ fn packages(content: &Content) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let parcels = parcels(&job, &tree).unwrap();
     let into = work.path().join("into");
     fs::create_dir(&into).unwrap();
-    let (root, jobs) = (Path::new("/nonexistent"), 2);
+    let (roots, jobs) = (&Roots::new(), 2);
     let goods = Goods {
         job: &job,
         tree: &tree,
         facts: &facts,
         attribution: &Attribution::default(),
-        root,
+        roots,
         parcels,
         report: &report,
         jobs,

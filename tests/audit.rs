@@ -125,7 +125,7 @@ fn places() -> Vec<String> {
 /// What the host's libc offers: the cases are about other things.
 fn offer(recipe: &Recipe, more: &BTreeMap<String, BTreeSet<String>>) -> Offer {
     let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let mut offer = inspection::offer(Path::new("/"), &triplet, &recipe.relocate.outside).unwrap();
+    let mut offer = inspection::offer(&[Path::new("/")], &triplet, &recipe.relocate.outside).unwrap();
     assert!(offer.libraries.contains_key("libc.so.6"), "the host's libc was not found");
     offer.libraries.extend(more.clone());
     offer
@@ -351,7 +351,7 @@ fn a_libc_of_the_toolchain_is_read_inside_its_root() {
         versions: Some(versions.to_owned()),
     };
     file.build(root.path());
-    let offer = inspection::offer(root.path(), "x", &["libc.so.6".to_owned(), "libm.so.6".to_owned()]).unwrap();
+    let offer = inspection::offer(&[root.path()], "x", &["libc.so.6".to_owned(), "libm.so.6".to_owned()]).unwrap();
     let expected = BTreeSet::from(["GLIBC_2.2.5".to_owned(), "GLIBC_2.36".to_owned()]);
     assert_eq!(offer.libraries, BTreeMap::from([("libc.so.6".to_owned(), expected)]));
 }

@@ -19,6 +19,7 @@ use xtask::package::{Goods, pack, parcels};
 use xtask::papers::attribution::Attribution;
 use xtask::recipe::Recipe;
 use xtask::report::{Report, Style};
+use xtask::shipment::Roots;
 use xtask::tree::{self, Manifest};
 
 /// `one`, `two` and `three`: revisions of 4.17; `other`: 4.20.
@@ -229,13 +230,13 @@ fn a_path_that_the_list_cannot_hold_is_an_error() {
     let facts = inspection::facts(&tree, &[]).unwrap();
     let (job, report) = (job(&recipe), Report::new(Style::Silent));
     let parcels = parcels(&job, &tree).unwrap();
-    let root = Path::new("/nonexistent");
+    let roots = &Roots::new();
     let goods = Goods {
         job: &job,
         tree: &tree,
         facts: &facts,
         attribution: &Attribution::default(),
-        root,
+        roots,
         parcels,
         report: &report,
         jobs: 1,

@@ -25,7 +25,7 @@ use xtask::plan::Plan;
 use xtask::recipe::Recipe;
 use xtask::relocate::{Layer, Relocated, lay_over};
 use xtask::report::{Report, Style};
-use xtask::shipment;
+use xtask::shipment::{self, Roots};
 use xtask::toolchain::Toolchain;
 use xtask::tree::Manifest;
 
@@ -284,7 +284,8 @@ fn packed_for(job: &Job, tree: &Relocated, facts: &Facts, machine: &Path, into: 
     let report = Report::new(Style::Silent);
     let parcels = parcels(job, tree)?;
     let attribution = Attribution::new(job, tree, facts, &[], &Default::default())?;
-    let goods = Goods { job, tree, facts, attribution: &attribution, root: machine, parcels, report: &report, jobs: 2 };
+    let roots = Roots::from([(job.recipe.toolchain.clone(), machine.to_owned())]);
+    let goods = Goods { job, tree, facts, attribution: &attribution, roots: &roots, parcels, report: &report, jobs: 2 };
     pack(&goods, "{}\n", into)
 }
 
@@ -310,9 +311,10 @@ fn a_good_tree_is_shipped_once_and_found_by_its_key() {
     let ctx = context(folder.path());
     let usual = recipe(&[]);
     let (usual_job, staged) = staged(&ctx, &usual, &content());
+    let roots = Roots::from([(usual_job.recipe.toolchain.clone(), "/".into())]);
     let key = shipment::key(&usual_job);
     assert!(shipment::find(&ctx, &key).unwrap().is_none());
-    let shipped = shipment::ship(&ctx, &usual_job, &key, &staged, Path::new("/")).unwrap();
+    let shipped = shipment::ship(&ctx, &usual_job, &key, &staged, &roots).unwrap();
     let again = shipment::find(&ctx, &key).unwrap().expect("it was just made");
     assert_eq!(shipped.path(), again.path());
     let out = scratch();
@@ -343,8 +345,9 @@ fn a_refused_tree_is_kept_for_a_look_and_is_no_result() {
     let mut content = content();
     content.files.insert("usr/share/xen/unversioned".to_owned(), "see /build/tools/x".to_owned());
     let (usual_job, staged) = staged(&ctx, &usual, &content);
+    let roots = Roots::from([(usual_job.recipe.toolchain.clone(), "/".into())]);
     let key = shipment::key(&usual_job);
-    let error = shipment::ship(&ctx, &usual_job, &key, &staged, Path::new("/")).unwrap_err();
+    let error = shipment::ship(&ctx, &usual_job, &key, &staged, &roots).unwrap_err();
     let text = fault::render(&error);
     assert_eq!(fault::exit_code(&error), 1);
     for part in [

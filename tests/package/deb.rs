@@ -115,6 +115,7 @@ fn packages(recipe: &Recipe, case: &Case, at: &Path) -> anyhow::Result<BTreeMap<
         let (version, path) = ("1:1.2.3+b1".to_owned(), format!("pool/main/x/x/{name}_1_amd64.deb"));
         job.toolchain.debs.push(Deb { name: name.clone(), version, path, size: 1, sha256: Hash::of(name.as_bytes()) });
     }
+    job.toolchains.insert(job.recipe.toolchain.clone(), job.toolchain.clone());
     let into = at.join("artifacts");
     fs::create_dir(&into)?;
     packed_for(&job, &tree, &facts, &machine, &into)?;
@@ -241,7 +242,7 @@ fn a_library_that_nobody_provides_is_an_error_with_every_user() {
     let said = |case: &Case| refused(&debian(&[]), case);
     let text = said(&lacking);
     assert!(text.contains("nobody provides libraries of package xen-"), "{text}");
-    assert!(text.contains("toolchains/none.toml"), "{text}");
+    assert!(text.contains("libodd.so.1, which usr/lib/xen-4.17/sbin/xl needs (bookworm)"), "{text}");
     lacking.outside = case().outside;
     let text = said(&lacking);
     for part in [

@@ -16,6 +16,7 @@ use xtask::papers::attribution::Attribution;
 use xtask::recipe::Recipe;
 use xtask::relocate::{Layer, Relocated, lay_over};
 use xtask::report::{Report, Style};
+use xtask::shipment::Roots;
 use xtask::tree::{Kind, Manifest};
 
 /// Of everything that a writer has an opinion on.
@@ -264,7 +265,7 @@ fn the_bytes_do_not_depend_on_what_else_is_going_on() {
             tree: &tree,
             facts: &facts,
             attribution: &Attribution::default(),
-            root: Path::new("/"),
+            roots: &Roots::new(),
             parcels,
             report: &report,
             jobs,
@@ -307,7 +308,7 @@ fn a_file_that_changed_and_a_relation_that_is_none_are_errors() {
             tree: &tree,
             facts: &facts,
             attribution: &Attribution::default(),
-            root: Path::new("/"),
+            roots: &Roots::new(),
             parcels,
             report: &report,
             jobs: 1,

@@ -7,7 +7,6 @@ use crate::support::scenario::{Edit, recipe};
 use crate::support::{expect, root, scratch};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use xtask::archive::Limits;
 use xtask::debian::deb;
 use xtask::digest::{Hash, KeyBuilder};
@@ -19,6 +18,7 @@ use xtask::papers::attribution::Attribution;
 use xtask::papers::{self, linked::Linked};
 use xtask::relocate::{Layer, lay_over};
 use xtask::report::{Report, Style};
+use xtask::shipment::Roots;
 use xtask::toolchain::{Deb, Toolchain};
 use xtask::tree::Manifest;
 
@@ -162,7 +162,7 @@ fn bill(records: &BTreeMap<(&str, &str), String>) -> Result<(Attribution, Value,
         tree: &tree,
         facts: &facts,
         attribution: &attribution,
-        root: Path::new("/nonexistent"),
+        roots: &Roots::new(),
         parcels: parcels(&job, &tree).unwrap(),
         report: &Report::new(Style::Silent),
         jobs: 2,

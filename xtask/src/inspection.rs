@@ -32,14 +32,16 @@ pub fn facts_of(root: &Path, tree: &Manifest, owners: &BTreeMap<String, String>,
     Ok(Facts { entries })
 }
 
-/// What the libraries called `sonames` offer in a toolchain's root, whose release is the oldest that the packages are for. A library
-/// that is not there is left out.
-pub fn offer(root: &Path, triplet: &str, sonames: &[String]) -> Result<Offer> {
+/// What the libraries called `sonames` offer in the roots of toolchains, whose release is the oldest that the packages are for. The
+/// first that has a library answers for it; one that is nowhere is left out.
+pub fn offer(roots: &[&Path], triplet: &str, sonames: &[String]) -> Result<Offer> {
     let folders = [format!("usr/lib/{triplet}"), "usr/lib".to_owned(), "usr/lib64".to_owned()];
     let mut libraries = BTreeMap::new();
     for soname in sonames {
-        for folder in &folders {
-            let Some(bytes) = read_in_root(root, &links::join(folder, soname))? else { continue };
+        let places =
+            roots.iter().flat_map(|root| folders.iter().map(move |folder| (root, links::join(folder, soname))));
+        for (root, path) in places {
+            let Some(bytes) = read_in_root(root, &path)? else { continue };
             let Ok(Some(library)) = elf::parse(&bytes) else { continue };
             // Private versions are glibc's own business: what is bound to them breaks with its next release.
             let offered = library.version_definitions.into_iter().filter(|version| !version.ends_with("_PRIVATE"));

@@ -14,10 +14,24 @@ use crate::package::{self, Goods, install};
 use crate::papers::{self, attribution::Attribution};
 use crate::recipe::Recipe;
 use crate::relocate::{self, Relocated};
+use crate::rootfs;
 use crate::store::{Begin, Making, Stored};
 use anyhow::{Result, anyhow};
 use fs_err as fs;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The root of each toolchain that something shipped was made in, by the toolchain's name.
+pub type Roots = BTreeMap<String, PathBuf>;
+
+/// The roots of a job: the recipe's own toolchain, and those of steps that are shipped.
+pub fn roots(ctx: &Context, job: &Job) -> Result<Roots> {
+    let steps = job.recipe.step.values().filter(|step| !step.intermediate);
+    let names = steps.map(|step| job.recipe.toolchain_of(step)).chain([job.recipe.toolchain.as_str()]);
+    let names: BTreeSet<&str> = names.collect();
+    let obtain = |name: &str| Ok((name.to_owned(), rootfs::obtain(ctx, &job.toolchains[name])?.path));
+    names.into_iter().map(obtain).collect()
+}
 
 /// Raised whenever relocation, audit or packing give another result for the same input.
 const VERSION: &str = "shipment/8";
@@ -85,26 +99,26 @@ pub fn find(ctx: &Context, key: &Key) -> Result<Option<Shipped>> {
     Ok(ctx.store.tree(key)?.map(|stored| Shipped { stored }))
 }
 
-/// The artifacts under this key, made when they are not there. `root` is the toolchain's root, whose libraries are what the
+/// The artifacts under this key, made when they are not there. `roots` are those of [`roots`]: their libraries are what the
 /// distribution offers.
-pub fn ship(ctx: &Context, job: &Job, key: &Key, staged: &Staged, root: &Path) -> Result<Shipped> {
+pub fn ship(ctx: &Context, job: &Job, key: &Key, staged: &Staged, roots: &Roots) -> Result<Shipped> {
     let recipe = &job.recipe;
     let making = match ctx.store.begin(key, &format!("the artifacts of {}", recipe.stem()))? {
         Begin::Found(stored) => return Ok(Shipped { stored }),
         Begin::Make(making) => making,
     };
-    let verdict = make(ctx, job, key, &making, staged, root).map_err(|error| ctx.store.explain(error))?;
+    let verdict = make(ctx, job, key, &making, staged, roots).map_err(|error| ctx.store.explain(error))?;
     if verdict.good() {
         return Ok(Shipped { stored: making.finish(None)? });
     }
     Err(refused(recipe, &verdict, making))
 }
 
-fn make(ctx: &Context, job: &Job, key: &Key, making: &Making, staged: &Staged, root: &Path) -> Result<Verdict> {
+fn make(ctx: &Context, job: &Job, key: &Key, making: &Making, staged: &Staged, roots: &Roots) -> Result<Verdict> {
     let recipe = &job.recipe;
     let work = making.folder().join("tree");
     fs::create_dir(&work)?;
-    let Inspected { tree, facts, verdict, .. } = inspect(ctx, recipe, staged, root, &work)?;
+    let Inspected { tree, facts, verdict, .. } = inspect(ctx, recipe, staged, roots, &work)?;
     let bundles = papers::bundles::read(ctx, job)?;
     let linked = papers::linked::Linked::read(ctx, staged)?;
     let attribution = Attribution::new(job, &tree, &facts, &bundles, &linked)?;
@@ -113,7 +127,7 @@ fn make(ctx: &Context, job: &Job, key: &Key, making: &Making, staged: &Staged, r
         tree: &tree,
         facts: &facts,
         attribution: &attribution,
-        root,
+        roots,
         parcels: package::parcels(job, &tree)?,
         report: &ctx.report,
         jobs: ctx.jobs,
@@ -134,7 +148,7 @@ pub struct Inspected {
 }
 
 /// Makes the relocated tree in `work`, an empty folder, and audits it.
-pub fn inspect(ctx: &Context, recipe: &Recipe, staged: &Staged, root: &Path, work: &Path) -> Result<Inspected> {
+pub fn inspect(ctx: &Context, recipe: &Recipe, staged: &Staged, roots: &Roots, work: &Path) -> Result<Inspected> {
     let task = ctx.report.begin("relocate", &recipe.stem(), None);
     let tree = relocate::relocate(ctx, recipe, staged, work)?;
     task.done(&format!("{} paths", tree.manifest().entries.len()));
@@ -142,7 +156,10 @@ pub fn inspect(ctx: &Context, recipe: &Recipe, staged: &Staged, root: &Path, wor
     let task = ctx.report.begin("audit", &recipe.stem(), None);
     let facts = inspection::facts(&tree, &places(ctx))?;
     let triplet = format!("{}-linux-gnu", recipe.architecture.gnu());
-    let offer = inspection::offer(root, &triplet, &recipe.relocate.outside)?;
+    let others = roots.iter().filter(|(name, _)| **name != recipe.toolchain);
+    let roots = roots.get_key_value(&recipe.toolchain).into_iter().chain(others);
+    let roots: Vec<&Path> = roots.map(|(_, root)| root.as_path()).collect();
+    let offer = inspection::offer(&roots, &triplet, &recipe.relocate.outside)?;
     let verdict = audit::audit(recipe, &facts, &offer)?;
     task.done(&format!("{} findings, {} allowed", verdict.findings.len(), verdict.allowed.len()));
     Ok(Inspected { tree, facts, offer, verdict })

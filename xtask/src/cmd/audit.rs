@@ -8,7 +8,6 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::job::Job;
 use crate::report::Report;
-use crate::rootfs;
 use crate::shipment::{self, Inspected};
 use crate::store::Work;
 use anyhow::Result;
@@ -42,9 +41,8 @@ pub fn run(args: &cli::Audit, report: &Report) -> Result<()> {
 
 fn inspect(ctx: &Context, job: &Job) -> Result<(Inspected, Work)> {
     let staged = build::stage(ctx, job)?;
-    let root = rootfs::obtain(ctx, &job.toolchain)?;
     let work = ctx.store.work("audit")?;
-    let inspected = shipment::inspect(ctx, &job.recipe, &staged, &root.path, work.path())?;
+    let inspected = shipment::inspect(ctx, &job.recipe, &staged, &shipment::roots(ctx, job)?, work.path())?;
     Ok((inspected, work))
 }
 

@@ -55,8 +55,7 @@ pub fn build(ctx: &Context, job: &Job, out: &Path) -> Result<bool> {
         Some(shipped) => shipped,
         None => {
             let staged = stage(ctx, job)?;
-            let root = rootfs::obtain(ctx, &job.toolchain)?;
-            shipment::ship(ctx, job, &key, &staged, &root.path)?
+            shipment::ship(ctx, job, &key, &staged, &shipment::roots(ctx, job)?)?
         }
     };
     shipped.install(out)?;

@@ -22,6 +22,7 @@ use crate::parallel;
 use crate::recipe::{Format, Recipe, Source};
 use crate::relocate::links;
 use crate::rootfs;
+use crate::shipment::Roots;
 use crate::toolchain::Deb;
 use crate::tree::Kind;
 use anyhow::Result;
@@ -39,7 +40,7 @@ const HELPERS: &str = "init-system-helpers (>= 1.54~)";
 
 /// Writes one package for each parcel into `into`, several at once.
 pub fn write(goods: &Goods, into: &Path) -> Result<Vec<Artifact>> {
-    let maker = Maker { goods, providers: Providers::new(goods.job, goods.facts, goods.root, &goods.parcels)? };
+    let maker = Maker { goods, providers: Providers::new(goods.job, goods.facts, goods.roots, &goods.parcels)? };
     // The largest first, so that no thread is left alone with one at the end.
     let mut order: Vec<&Parcel> = goods.parcels.iter().collect();
     order.sort_by_key(|parcel| std::cmp::Reverse(parcel.entries.iter().map(|entry| size(&entry.kind)).sum::<u64>()));
@@ -253,14 +254,14 @@ impl Maker<'_> {
     /// Source packages of the distribution that are linked into files (Policy 7.8), in their exact versions: of the toolchain's
     /// libraries, and of the sources that the recipe takes from the archive.
     fn linked_in(&self, parcel: &Parcel) -> Result<BTreeSet<String>> {
-        let Goods { job, root, attribution, .. } = self.goods;
+        let Goods { job, roots, attribution, .. } = self.goods;
         let mut all = BTreeSet::new();
         let parts = parcel.entries.iter().filter_map(|entry| attribution.paths.get(&entry.path));
         for reference in parts.flat_map(|parts| &parts.holds) {
             let copy = attribution.copies.get(reference).and_then(|copy| copy.deb.as_ref());
             let source = reference.strip_prefix("source:").and_then(|name| job.recipe.source.get(name));
             if let Some(deb) = copy.or(attribution.linked.get(reference)) {
-                all.insert(built_from(root, deb)?);
+                all.insert(built_from(roots, deb)?);
             } else if let Some((name, version)) = source.and_then(Source::debian_package) {
                 all.insert(format!("{name} (= {version})"));
             }
@@ -282,14 +283,17 @@ impl Maker<'_> {
 }
 
 /// The source package of a toolchain's package, `zlib (= 1:1.2.13-1)`. `root` is the recipe's toolchain's.
-fn built_from(root: &Path, deb: &Deb) -> Result<String> {
-    let path = root.join(rootfs::INFO).join(format!("{}.control", deb.name));
-    let control = if path.is_file() { fs::read_to_string(&path)? } else { String::new() };
-    // A package of the same name from another toolchain says nothing of this one.
-    let mut versions = control.lines().filter_map(|line| line.strip_prefix("Version: "));
-    let same = versions.all(|version| version == deb.version);
+fn built_from(roots: &Roots, deb: &Deb) -> Result<String> {
+    let file = format!("{}/{}.control", rootfs::INFO, deb.name);
+    let paths = roots.values().map(|root| root.join(&file)).filter(|path| path.is_file());
+    let controls = paths.map(fs::read_to_string).collect::<std::io::Result<Vec<String>>>()?;
+    // A package of the same name in another toolchain says nothing of this one.
+    let control = controls.iter().find(|control| {
+        let mut versions = control.lines().filter_map(|line| line.strip_prefix("Version: "));
+        versions.all(|version| version == deb.version)
+    });
     // `Source: zlib (1:1.2.13-1)` where its version is another than the package's.
-    let field = control.lines().find_map(|line| line.strip_prefix("Source: ")).filter(|_| same);
+    let field = control.and_then(|control| control.lines().find_map(|line| line.strip_prefix("Source: ")));
     let field = field.or(source_package(deb)).unwrap_or(&deb.name);
     // Built again from the same source, for Debian's own reasons.
     let rebuilt = deb.version.rsplit_once("+b").filter(|(_, count)| count.bytes().all(|byte| byte.is_ascii_digit()));

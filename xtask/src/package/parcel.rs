@@ -9,10 +9,10 @@ use crate::papers::attribution::Attribution;
 use crate::recipe::Package;
 use crate::relocate::{Relocated, links};
 use crate::report::Report;
+use crate::shipment::Roots;
 use crate::tree::{Entry, Kind};
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// All that a writer of packages may look at. Nothing else may reach a package's bytes.
 pub struct Goods<'a> {
@@ -22,8 +22,8 @@ pub struct Goods<'a> {
     pub facts: &'a Facts,
     /// What every path of `tree` was made of.
     pub attribution: &'a Attribution,
-    /// The toolchain's root: what the distribution offers.
-    pub root: &'a Path,
+    /// The roots of toolchains: what the distribution offers.
+    pub roots: &'a Roots,
     /// One for each package of the recipe that holds something, in the recipe's order.
     pub parcels: Vec<Parcel<'a>>,
     pub report: &'a Report,

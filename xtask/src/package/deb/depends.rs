@@ -14,6 +14,8 @@ use crate::package::Parcel;
 use crate::recipe::Recipe;
 use crate::relocate::{Relocated, links};
 use crate::rootfs;
+use crate::shipment::Roots;
+use crate::toolchain::Toolchain;
 use crate::tree::Kind;
 use anyhow::{Context as _, Result};
 use fs_err as fs;
@@ -31,13 +33,14 @@ struct Own<'a> {
 pub struct Providers<'a> {
     job: &'a Job,
     own: BTreeMap<String, Own<'a>>,
-    outside: BTreeMap<String, Library>,
+    /// What the distribution offers, by the toolchain that says so.
+    outside: BTreeMap<String, BTreeMap<String, Library>>,
     /// Path of a library to its SONAME.
     paths: BTreeMap<String, String>,
 }
 
 impl<'a> Providers<'a> {
-    pub fn new(job: &'a Job, facts: &Facts, root: &Path, parcels: &[Parcel<'a>]) -> Result<Providers<'a>> {
+    pub fn new(job: &'a Job, facts: &Facts, roots: &Roots, parcels: &[Parcel<'a>]) -> Result<Providers<'a>> {
         let (mut own, mut paths) = (BTreeMap::new(), BTreeMap::new());
         for parcel in parcels {
             for (path, elf, soname) in libraries(parcel, facts) {
@@ -46,7 +49,8 @@ impl<'a> Providers<'a> {
                 paths.insert(path.to_owned(), soname.to_owned());
             }
         }
-        Ok(Providers { job, own, outside: outside(job, root)?, paths })
+        let outside = roots.iter().map(|(name, root)| Ok((name.clone(), outside(&job.toolchains[name], root)?)));
+        Ok(Providers { job, own, outside: outside.collect::<Result<_>>()?, paths })
     }
 
     /// `Depends` of a parcel, without what its recipe says. Every library that cannot be found is in the one error.
@@ -55,8 +59,10 @@ impl<'a> Providers<'a> {
         let (mut relations, mut needs, mut missing) = (BTreeSet::new(), Needs::default(), Vec::new());
         for entry in parcel.own(tree) {
             let Some(elf) = facts.entries.get(&entry.path).and_then(|fact| fact.elf()) else { continue };
+            let toolchain = self.toolchain(tree, &entry.path);
+            let outside = self.outside.get(toolchain);
             for soname in &elf.needed {
-                let found = match (self.own.get(soname), self.outside.get(soname)) {
+                let found = match (self.own.get(soname), outside.and_then(|outside| outside.get(soname))) {
                     (Some(own), _) if own.package == parcel.package.name => continue,
                     (Some(Own { package, offer: None }), _) => {
                         relations.insert(format!("{package} (= {})", recipe.full_version()));
@@ -65,7 +71,7 @@ impl<'a> Providers<'a> {
                     (Some(Own { offer: Some(offer), .. }), _) => offer,
                     (None, Some(outside)) => outside,
                     (None, None) => {
-                        missing.push(format!("{soname}, which {} needs", entry.path));
+                        missing.push(format!("{soname}, which {} needs ({toolchain})", entry.path));
                         continue;
                     }
                 };
@@ -73,11 +79,10 @@ impl<'a> Providers<'a> {
             }
         }
         if !missing.is_empty() {
-            let (name, toolchain) = (&parcel.package.name, &self.job.toolchain.name);
+            let name = &parcel.package.name;
             let what = format!("nobody provides libraries of package {name}:\n    {}", missing.join("\n    "));
-            let cure = format!(
-                "have a package of the recipe claim the library, or add the distribution's to toolchains/{toolchain}.toml"
-            );
+            let cure = "have a package of the recipe claim the library, or add the distribution's to the toolchain of its step, which \
+                        stands beside it";
             return Err(Fault::failed(what).cure(cure).into());
         }
         relations.extend(needs.relations());
@@ -92,6 +97,13 @@ impl<'a> Providers<'a> {
 }
 
 impl Providers<'_> {
+    /// The toolchain that a path was made in: its step's, or the recipe's for what the project adds itself.
+    fn toolchain(&self, tree: &Relocated, path: &str) -> &str {
+        let recipe = &self.job.recipe;
+        let step = tree.owners().get(path).and_then(|step| recipe.step.get(step));
+        step.map_or(&recipe.toolchain, |step| recipe.toolchain_of(step))
+    }
+
     /// Packages whose libraries the links of a development package lead to (Policy 8.4). A public one may be of a later version: its
     /// interface is stable, and packages of two series that need it in one version each could not be installed together.
     fn linked<'t>(&'t self, parcel: &'t Parcel, tree: &'t Relocated, facts: &'t Facts) -> impl Iterator<Item = String> {
@@ -133,9 +145,9 @@ pub fn offer(recipe: &Recipe, parcel: &Parcel, elf: &Elf) -> Result<Library> {
 
 /// What the toolchain's packages say of the libraries in them. Of two packages with a library of one name, one holds it for another
 /// architecture; it cannot be installed beside itself (Multi-Arch).
-fn outside(job: &Job, root: &Path) -> Result<BTreeMap<String, Library>> {
+fn outside(toolchain: &Toolchain, root: &Path) -> Result<BTreeMap<String, Library>> {
     let mut found: BTreeMap<String, (bool, Library)> = BTreeMap::new();
-    for deb in &job.toolchain.debs {
+    for deb in &toolchain.debs {
         let read = |member: &str| -> Result<Option<String>> {
             let path = root.join(rootfs::INFO).join(format!("{}.{member}", deb.name));
             path.is_file().then(|| Ok(fs::read_to_string(&path)?)).transpose()
