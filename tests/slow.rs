@@ -4,6 +4,7 @@
 mod bundle;
 mod cross;
 mod debian;
+mod devices;
 mod dpkg;
 mod lintian;
 mod machine;

@@ -4,6 +4,7 @@ pub mod compile;
 pub mod expect;
 pub mod http;
 pub mod key;
+pub mod libxl;
 pub mod run;
 pub mod sandbox_root;
 pub mod scenario;
