@@ -17,8 +17,24 @@ use xtask::sandbox::Sandbox;
 use xtask::tree::{Found, copy, walk};
 
 /// What Xen asks of Arch Linux, by the names of Arch's packages.
-const DISTRIBUTION: [&str; 12] =
-    ["bash", "e2fsprogs", "glibc", "ncurses", "perl", "python", "sh", "util-linux-libs", "xz", "yajl", "zlib", "zstd"];
+const DISTRIBUTION: [&str; 16] = [
+    "bash",
+    "e2fsprogs",
+    "glib2",
+    "glibc",
+    "libgcrypt",
+    "libusb",
+    "ncurses",
+    "perl",
+    "pixman",
+    "python",
+    "sh",
+    "util-linux-libs",
+    "xz",
+    "yajl",
+    "zlib",
+    "zstd",
+];
 
 /// Local packages are not signed; their archive's own checksum is what is left.
 const CONFIGURATION: &str = "[options]\nArchitecture = x86_64\nSigLevel = Never\nLocalFileSigLevel = Never\n";

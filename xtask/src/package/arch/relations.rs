@@ -15,21 +15,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 /// Arch's package for each library that Xen takes from outside. Most do not provide their SONAMEs, so the name is asked for.
-const OUTSIDE: [(&str, &str); 19] = [
+const OUTSIDE: [(&str, &str); 23] = [
     ("ld-linux-x86-64.so.2", "glibc"),
     ("libbz2.so.1.0", "bzip2"),
     ("libc.so.6", "glibc"),
     ("libcrypto.so.3", "openssl"),
     ("libdl.so.2", "glibc"),
     ("libext2fs.so.2", "e2fsprogs"),
+    ("libgcrypt.so.20", "libgcrypt"),
+    ("libglib-2.0.so.0", "glib2"),
     ("liblzma.so.5", "xz"),
     ("liblzo2.so.2", "lzo"),
     ("libm.so.6", "glibc"),
     ("libncurses.so.6", "ncurses"),
+    ("libpixman-1.so.0", "pixman"),
     ("libpthread.so.0", "glibc"),
     ("libpython3.11.so.1.0", "python"),
     ("librt.so.1", "glibc"),
     ("libtinfo.so.6", "ncurses"),
+    ("libusb-1.0.so.0", "libusb"),
     ("libutil.so.1", "glibc"),
     ("libuuid.so.1", "util-linux-libs"),
     ("libyajl.so.2", "yajl"),
