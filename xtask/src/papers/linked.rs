@@ -188,8 +188,9 @@ fn package<'d>(debs: &'d [Deb], path: &str) -> Option<&'d Deb> {
         "libstd-rust-dev".to_owned()
     } else {
         let file = below("lib/x86_64-linux-gnu/").or(below("lib/aarch64-linux-gnu/"))?;
-        let libc = ["crt1.o", "crti.o", "crtn.o", "libc.a", "libm.a", "libpthread.a", "libc_nonshared.a"];
-        libc.contains(&file).then(|| "libc6-dev".to_owned())?
+        let libc = ["Scrt1.o", "crt1.o", "crti.o", "crtn.o", "libc.a", "libm.a", "libpthread.a", "libc_nonshared.a"];
+        let plain = |file: &str| Some(format!("{}-dev", file.strip_suffix(".a")?));
+        if libc.contains(&file) { "libc6-dev".to_owned() } else { plain(file)? }
     };
     debs.iter().find(|deb| deb.name == name)
 }
