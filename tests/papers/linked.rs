@@ -6,8 +6,9 @@ use crate::support::compile::{Shape, compile};
 use crate::support::scenario::{Edit, recipe};
 use crate::support::{expect, root, scratch};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use xtask::archive::Limits;
+use xtask::catalog;
 use xtask::debian::deb;
 use xtask::digest::{Hash, KeyBuilder};
 use xtask::fault::render;
@@ -122,13 +123,14 @@ fn linked(records: &BTreeMap<(&str, &str), String>) -> Result<Linked, String> {
     let made: [(&str, &[&str]); 5] = [
         ("musl", &["usr/lib/crt1.o", "usr/lib/libc.a"]),
         ("pcre2", &["usr/lib/libpcre2-8.a"]),
-        ("qemu", &["usr/bin/qemu"]),
-        ("image", &[IMAGE, PROGRAM]),
+        ("qemu", &["usr/bin/qemu", "usr/share/qemu/notes"]),
+        ("image", &[IMAGE, PROGRAM, "usr/lib/xen-4.17/boot/notes"]),
         ("tools", &["usr/lib/xen-4.17/bin/tool"]),
     ];
     let mut linked = Linked::default();
     for (step, files) in made {
-        let files: BTreeSet<String> = files.iter().map(|file| file.to_string()).collect();
+        let digest = |file: &str| file.ends_with("notes").then(|| Hash::of(b"notes"));
+        let files = files.iter().map(|file| (file.to_string(), digest(file))).collect();
         let of_step = records.iter().filter(|((name, _), _)| *name == step);
         let texts = of_step.map(|((_, about), text)| (about.to_string(), text.clone())).collect();
         linked.add(step, files, &texts).map_err(|error| render(&error))?;
@@ -144,6 +146,8 @@ fn bill(records: &BTreeMap<(&str, &str), String>) -> Result<(Attribution, Value,
         fs_err::create_dir_all(at(name)).unwrap();
     }
     fs_err::write(at("image").join(IMAGE), "image").unwrap();
+    // A copy of what qemu made.
+    fs_err::write(at("image/usr/lib/xen-4.17/boot/notes"), "notes").unwrap();
     fs_err::write(at("tools/usr/lib/xen-4.17/bin/tool"), "tool").unwrap();
     let flags = ["-static", "-nostdlib"].map(str::to_owned);
     compile(Shape::Program, "void _start(void) { for (;;) {} }", &flags, &[], &at("image").join(PROGRAM));
@@ -226,4 +230,20 @@ fn a_record_that_does_not_fit_is_refused() {
         text += &format!("# {what}\n{said}\n");
     }
     expect::golden(&root().join("tests/papers/linked-wrong.txt"), &text);
+}
+
+#[test]
+fn every_tarball_of_debians_says_of_which_version_it_is() {
+    let mut seen = 0;
+    for entry in catalog::all(&root()).unwrap() {
+        let recipe = catalog::load(&root(), &entry).unwrap();
+        for (name, source) in recipe.source.iter().filter(|(_, source)| source.sha256.is_some()) {
+            if source.pool().any(|file| file.contains(".orig.tar.")) {
+                assert!(source.debian_package().is_some(), "{}: `source.{name}` has no `debian`", entry.stem());
+                seen += 1;
+            }
+        }
+    }
+    // Recipes that include no part have none.
+    eprintln!("{seen} sources");
 }

@@ -2,10 +2,12 @@
 //! `.linked/PATH`, which speaks of `PATH` in the same output, to the sources and packages whose code is in the file.
 //!
 //! An archive that the linker was given and took nothing from is not in it: a library that is built is not thereby contained. A file
-//! without a record is for others to judge. What only headers bring leaves no trace in a map.
+//! without a record is one that its step copied, when a step that it needs made the same bytes; of any other it is for others to judge.
+//! What only headers bring leaves no trace in a map.
 
 use crate::builder::Staged;
 use crate::context::Context;
+use crate::digest::Hash;
 use crate::fault::Fault;
 use crate::job::Job;
 use crate::relocate::LINKED;
@@ -28,6 +30,10 @@ pub enum Part {
 #[derive(Clone, Debug, Default)]
 struct Output {
     files: BTreeSet<String>,
+    /// Digests of files that are not empty.
+    digests: BTreeMap<String, Hash>,
+    /// The first file of each digest.
+    by_digest: BTreeMap<Hash, String>,
     /// By the file that they are about: paths as the step saw them.
     records: BTreeMap<String, BTreeSet<String>>,
 }
@@ -46,15 +52,22 @@ impl Linked {
             let manifest = ctx.store.manifest(stored)?;
             let files = manifest.entries.iter().filter(|entry| !matches!(entry.kind, Kind::Directory { .. }));
             let mut texts = BTreeMap::new();
-            let mut made = BTreeSet::new();
-            for path in files.map(|entry| entry.path.as_str()) {
+            let mut made = BTreeMap::new();
+            for entry in files {
+                let path = entry.path.as_str();
                 match path.strip_prefix(LINKED).and_then(|rest| rest.strip_prefix('/')) {
                     Some(about) => {
                         // A map has the names of symbols, which are bytes to it.
                         let bytes = fs::read(stored.path.join(path))?;
                         drop(texts.insert(about.to_owned(), String::from_utf8_lossy(&bytes).into_owned()));
                     }
-                    None => drop(made.insert(path.to_owned())),
+                    None => {
+                        let digest = match &entry.kind {
+                            Kind::File { sha256, size, .. } => (*size > 0).then(|| sha256.clone()),
+                            _ => None,
+                        };
+                        made.insert(path.to_owned(), digest);
+                    }
                 }
             }
             linked.add(step, made, &texts)?;
@@ -62,9 +75,22 @@ impl Linked {
         Ok(linked)
     }
 
-    /// Adds what a step made, and the texts of its records by the file that they are about.
-    pub fn add(&mut self, step: &str, files: BTreeSet<String>, records: &BTreeMap<String, String>) -> Result<()> {
-        let mut output = Output { files, records: BTreeMap::new() };
+    /// Adds what a step made, with the digests of files that are not empty, and the texts of its records by the file that they are
+    /// about.
+    pub fn add(
+        &mut self,
+        step: &str,
+        files: BTreeMap<String, Option<Hash>>,
+        records: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let mut output = Output::default();
+        for (path, digest) in files {
+            if let Some(digest) = digest {
+                output.by_digest.entry(digest.clone()).or_insert_with(|| path.clone());
+                output.digests.insert(path.clone(), digest);
+            }
+            output.files.insert(path);
+        }
         for (about, text) in records {
             let named = inputs(text);
             if !output.files.contains(about) || named.is_empty() {
@@ -79,9 +105,12 @@ impl Linked {
         Ok(())
     }
 
-    /// All whose code is in a file of a step; nothing where the step left no record of it.
+    /// All whose code is in a file of a step; nothing where the step left no record of it and did not copy it.
     pub fn parts(&self, job: &Job, step: &str, path: &str) -> Result<Option<BTreeSet<Part>>> {
-        let Some(inputs) = self.outputs.get(step).and_then(|output| output.records.get(path)) else { return Ok(None) };
+        let Some(inputs) = self.outputs.get(step).and_then(|output| output.records.get(path)) else {
+            let original = self.original(job, step, path);
+            return original.map(|(other, path)| self.made(job, other, path)).transpose();
+        };
         let mut parts = BTreeSet::new();
         for input in inputs {
             let found = self.input(job, step, input).with_context(|| {
@@ -118,6 +147,13 @@ impl Linked {
                 Ok(BTreeSet::from([Part::Package(toolchain.to_owned(), deb.name.clone())]))
             }
         }
+    }
+
+    /// The step that made the same bytes, of those that a step is made from, and the file there.
+    fn original<'a>(&'a self, job: &'a Job, step: &str, path: &str) -> Option<(&'a str, &'a str)> {
+        let digest = self.outputs.get(step)?.digests.get(path)?;
+        let mut inputs = job.recipe.step.get(step)?.inputs();
+        inputs.find_map(|other| Some((other.as_str(), self.outputs.get(other)?.by_digest.get(digest)?.as_str())))
     }
 
     fn has(&self, step: &str, path: &str) -> bool {

@@ -83,7 +83,9 @@ fn debian(recipe: &Recipe, name: &str, source: &Source, document: &DeTable, prob
     let Some(version) = &source.debian else { return };
     let plain = version.split_once(':').map_or(version.as_str(), |(_, plain)| plain);
     let upstream = plain.rsplit_once('-').map_or(plain, |(upstream, _)| upstream);
+    // A queue of our own is none of Debian's.
     let holder = source.queue.as_ref().and_then(|packed| recipe.source.get(&packed.source));
+    let holder = holder.filter(|holder| holder.folder.is_none());
     let wanted = [(Some(source), format!("_{upstream}.orig.tar.")), (holder, format!("_{plain}.debian.tar."))];
     for (files, word) in wanted.iter().filter_map(|(source, word)| Some(((*source)?.pool().collect::<Vec<_>>(), word)))
     {
