@@ -114,6 +114,7 @@ pub enum Note {
     ChannelReady(String),
     Started(i32),
     Monitor,
+    Limited(Errno),
     Running,
     NotRunning(u32, String),
     Connected,
@@ -151,6 +152,12 @@ impl Display for Note {
             Note::ChannelReady(path) => write!(f, "vchan: QMP is served at {path}"),
             Note::Started(pid) => write!(f, "QEMU is started as process {pid}"),
             Note::Monitor => write!(f, "QEMU answers on its monitor, and can save its state"),
+            Note::Limited(errno) => {
+                write!(
+                    f,
+                    "lifting the limit of QEMU's address space: {errno}; a guest that uses much memory may end QEMU"
+                )
+            }
             Note::Running => write!(f, "QEMU says that it runs"),
             Note::NotRunning(seconds, last) => {
                 write!(

@@ -31,7 +31,7 @@ fn faults() -> [Fault; 18] {
     ]
 }
 
-fn notes() -> [Note; 28] {
+fn notes() -> [Note; 29] {
     let s = |text: &str| text.to_string();
     [
         Note::Starts("0.1.0"),
@@ -42,6 +42,7 @@ fn notes() -> [Note; 28] {
         Note::ChannelReady(s("device-model/1/qmp-vchan")),
         Note::Started(20),
         Note::Monitor,
+        Note::Limited(Errno(1)),
         Note::Running,
         Note::NotRunning(25, s("qemu: waiting")),
         Note::Connected,

@@ -32,6 +32,7 @@ pub struct Monitor {
     /// Gone when QEMU has closed it, or said what no monitor says.
     socket: Option<Fd>,
     lines: Lines,
+    answered: bool,
     ready: bool,
     asked: bool,
     disks: VecDeque<Disk>,
@@ -42,11 +43,24 @@ pub struct Monitor {
 impl Monitor {
     pub fn new(socket: Fd) -> Monitor {
         let lines = Lines::new(LINE);
-        Monitor { socket: Some(socket), lines, ready: false, asked: false, disks: VecDeque::new(), given: None }
+        Monitor {
+            socket: Some(socket),
+            lines,
+            answered: false,
+            ready: false,
+            asked: false,
+            disks: VecDeque::new(),
+            given: None,
+        }
     }
 
     pub fn fd(&self) -> Option<&Fd> {
         self.socket.as_ref()
+    }
+
+    /// Whether QEMU has answered a command: its machine is made then. It greets before, from a thread of its own.
+    pub fn answered(&self) -> bool {
+        self.answered
     }
 
     /// A disk that has come.
@@ -86,6 +100,7 @@ impl Monitor {
             Answer::Greeting => self.send(&qmp::command("qmp_capabilities", CAPABILITIES, &[]), None, console),
             Answer::Event(_) => (),
             Answer::Done(Some(id)) if id == CAPABILITIES => {
+                self.answered = true;
                 let set = ("fdset-id", SAVE_FDSET.to_string());
                 self.send(&qmp::command("add-fd", SAVING, &[set]), Some(save.into()), console);
             }

@@ -22,6 +22,11 @@ use protocol::vchan::Endpoint;
 /// When a QEMU that does not run is spoken of, in milliseconds: before libxl gives up.
 const SLOW: u64 = 25_000;
 
+/// How much QEMU may map while it makes its machine, in bytes. It sizes its caches of the guest's memory by that (hw/xen/xen-mapcache.c):
+/// without a limit, those of grants have 384 MiB of zeros each, which Linux refuses in a domain of 64 MiB, and the page tables of the
+/// other could fill the domain. Once the machine is made the limit says nothing useful any more, and is lifted.
+const ADDRESS_SPACE: u64 = 2 << 30;
+
 /// Descriptors that QEMU finds at these numbers.
 const MONITOR: u32 = 3;
 const LIBXL: u32 = 4;
@@ -68,6 +73,7 @@ pub struct Supervisor<'a> {
     began: u64,
     running: bool,
     spoken: bool,
+    limited: bool,
     first: bool,
 }
 
@@ -97,8 +103,16 @@ pub fn launch<'a>(launch: Launch<'a>, store: &'a mut Store, console: &'a Console
     let mut inherit = [&null, &end, &end, &monitor, &listener].to_vec();
     inherit.extend(&launch.console2);
     let (program, environment, user, keep) = (launch.program, launch.environment, launch.user, launch.keep);
-    let child = process::spawn(&Spawn { program, arguments: &arguments, environment, inherit: &inherit, user, keep })
-        .map_err(|(step, errno)| Fault::Spawn(program.to_string(), step, errno))?;
+    let child = process::spawn(&Spawn {
+        program,
+        arguments: &arguments,
+        environment,
+        inherit: &inherit,
+        user,
+        keep,
+        address_space: ADDRESS_SPACE,
+    })
+    .map_err(|(step, errno)| Fault::Spawn(program.to_string(), step, errno))?;
     console.note(&Note::Started(child.pid));
     Ok(Supervisor {
         console,
@@ -115,6 +129,7 @@ pub fn launch<'a>(launch: Launch<'a>, store: &'a mut Store, console: &'a Console
         began: now(),
         running: false,
         spoken: false,
+        limited: true,
         first: launch.first,
     })
 }
@@ -152,6 +167,12 @@ impl Supervisor<'_> {
         }
         if ready(monitor) {
             self.monitor.work(self.proxy.save(), self.console);
+            if self.limited && self.monitor.answered() {
+                self.limited = false;
+                if let Err(errno) = process::lift(&self.child) {
+                    self.console.note(&Note::Limited(errno));
+                }
+            }
         }
         if ready(uevents) {
             self.devices();

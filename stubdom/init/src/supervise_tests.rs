@@ -96,6 +96,9 @@ fn fake_qemu() {
         unsafe { (UnixStream::from_raw_fd(number("stubdom-init")), UnixListener::from_raw_fd(number("libxl-cmd"))) };
     monitor.set_nonblocking(false).unwrap();
     listener.set_nonblocking(false).unwrap();
+    let limit = || std::fs::read_to_string("/proc/self/limits").unwrap();
+    let limit = || limit().lines().find(|line| line.starts_with("Max address space")).map(str::to_string).unwrap();
+    println!("fake: at first {}", limit());
     println!("fake: incoming {:?}", arguments.iter().find(|a| a.starts_with("fd:")));
     if part == "crash" {
         println!("fake: out of luck");
@@ -126,6 +129,7 @@ fn fake_qemu() {
     session.get_mut().write_all(b"{\"QMP\": {}}\r\n").unwrap();
     let mut line = String::new();
     session.read_line(&mut line).unwrap();
+    println!("fake: at last {}", limit());
     println!("fake: libxl says {}", line.trim());
     // `quit`.
     std::process::exit(0);
@@ -241,9 +245,22 @@ fn libxl_reaches_qemu_and_its_end_is_seen() {
         "stubdom: QEMU answers on its monitor",
         "stubdom: vchan: a client has connected",
         "qemu: fake: libxl says {\"execute\":\"quit\"}",
+        "fake: at first Max address space         2147483648           2147483648",
     ] {
         assert!(log.contains(expected), "{expected} in {log}");
     }
+}
+
+#[test]
+fn a_machine_that_is_made_may_map_what_it_likes() {
+    let (_, log, _) = run("lifted", |page, rings| {
+        let mut client = Endpoint::client(page).unwrap();
+        client.write(b"{}").unwrap();
+        let _ = rings.write(b"!");
+    });
+    let lifted = log.contains("at last Max address space         unlimited            unlimited");
+    // Only root may raise what was lowered.
+    assert!(lifted || log.contains("lifting the limit of QEMU's address space: not permitted"), "{log}");
 }
 
 #[test]

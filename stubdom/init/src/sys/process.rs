@@ -16,6 +16,8 @@ pub struct Spawn<'a> {
     pub user: Option<u32>,
     /// The capabilities that it keeps as that user, a bit for each; zero for none.
     pub keep: u64,
+    /// How much it may map, in bytes, until [`lift`] is called.
+    pub address_space: u64,
 }
 
 /// What reads the configuration of a PCI device beyond its first 64 bytes (Linux, pci_read_config()), opens the files of its
@@ -123,6 +125,9 @@ fn child(
     if let Err(errno) = arrange(what.inherit) {
         return (Step::Descriptors, errno);
     }
+    if let Err(errno) = set_address_space(0, what.address_space) {
+        return (Step::User, errno);
+    }
     if let Err(errno) = what.user.map_or(Ok(()), |user| drop_to(user, what.keep)) {
         return (Step::User, errno);
     }
@@ -157,6 +162,19 @@ fn arrange(inherit: &[&Fd]) -> Result<()> {
     const CLOSE_RANGE_CLOEXEC: usize = 4;
     // SAFETY: close_range(2) takes numbers.
     unsafe { call(436, [inherit.len(), u32::MAX as usize, CLOSE_RANGE_CLOEXEC, 0, 0, 0]) }.map(|_| ())
+}
+
+/// Of a process, or of this one, which is zero.
+fn set_address_space(pid: i32, bytes: u64) -> Result<()> {
+    const ADDRESS_SPACE: usize = 9;
+    let limits = [bytes; 2];
+    // SAFETY: prlimit64(2) reads one structure of two words.
+    unsafe { call(302, [pid as usize, ADDRESS_SPACE, limits.as_ptr() as usize, 0, 0, 0]) }.map(|_| ())
+}
+
+/// Takes the limit of a child's address space away.
+pub fn lift(child: &Child) -> Result<()> {
+    set_address_space(child.pid, u64::MAX)
 }
 
 /// Becomes a user who may do nothing that needs a privilege but what is kept, for good.

@@ -10,9 +10,16 @@ fn run(program: &str, arguments: &[&str], environment: &[&str], user: Option<u32
     let (output, end) = file::pipe().unwrap();
     let null = file::open("/dev/null", file::RDWR).unwrap();
     let arguments: Vec<Vec<u8>> = arguments.iter().map(|text| text.as_bytes().to_vec()).collect();
-    let child =
-        spawn(&Spawn { program, arguments: &arguments, environment, inherit: &[&null, &end, &end], user, keep })
-            .unwrap();
+    let child = spawn(&Spawn {
+        program,
+        arguments: &arguments,
+        environment,
+        inherit: &[&null, &end, &end],
+        user,
+        keep,
+        address_space: u64::MAX,
+    })
+    .unwrap();
     drop(end);
     let (mut text, mut piece) = (Vec::new(), [0; 4096]);
     loop {
@@ -45,9 +52,17 @@ fn a_program_gets_what_it_is_given_and_no_more() {
 fn what_cannot_start_says_at_which_step() {
     let null = file::open("/dev/null", file::RDWR).unwrap();
     let spawn = |program| {
-        spawn(&Spawn { program, arguments: &[], environment: &[], inherit: &[&null], user: None, keep: 0 })
-            .err()
-            .unwrap()
+        spawn(&Spawn {
+            program,
+            arguments: &[],
+            environment: &[],
+            inherit: &[&null],
+            user: None,
+            keep: 0,
+            address_space: u64::MAX,
+        })
+        .err()
+        .unwrap()
     };
     assert_eq!(spawn("/no/such/program"), (Step::Execute, Errno::NOENT));
     assert_eq!(spawn("/etc/passwd"), (Step::Execute, Errno(13)));
