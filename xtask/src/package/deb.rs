@@ -17,7 +17,7 @@ use super::{Artifact, Goods, Parcel};
 use crate::debian::relation;
 use crate::elf::{Elf, Type};
 use crate::fault::Fault;
-use crate::papers::attribution::source_package;
+use crate::papers::attribution::{is_startup, source_package};
 use crate::parallel;
 use crate::recipe::{Format, Recipe, Source};
 use crate::relocate::links;
@@ -252,7 +252,8 @@ impl Maker<'_> {
     }
 
     /// Source packages of the distribution that are linked into files (Policy 7.8), in their exact versions: of the toolchain's
-    /// libraries, and of the sources that the recipe takes from the archive.
+    /// libraries, and of the sources that the recipe takes from the archive. What the compiler adds to every program is left out, as
+    /// Debian does.
     fn linked_in(&self, parcel: &Parcel) -> Result<BTreeSet<String>> {
         let Goods { job, roots, attribution, .. } = self.goods;
         let mut all = BTreeSet::new();
@@ -260,7 +261,8 @@ impl Maker<'_> {
         for reference in parts.flat_map(|parts| &parts.holds) {
             let copy = attribution.copies.get(reference).and_then(|copy| copy.deb.as_ref());
             let source = reference.strip_prefix("source:").and_then(|name| job.recipe.source.get(name));
-            if let Some(deb) = copy.or(attribution.linked.get(reference)) {
+            let linked = attribution.linked.get(reference).filter(|deb| !is_startup(&deb.name));
+            if let Some(deb) = copy.or(linked) {
                 all.insert(built_from(roots, deb)?);
             } else if let Some((name, version)) = source.and_then(Source::debian_package) {
                 all.insert(format!("{name} (= {version})"));

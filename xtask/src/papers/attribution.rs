@@ -72,7 +72,9 @@ impl Attribution {
         let mut claims = bundles.iter().map(|carried| Claim::new(job, carried)).collect::<Result<Vec<_>>>()?;
         for (path, step) in tree.owners() {
             let elf = facts.entries.get(path).and_then(|fact| fact.elf());
-            let mut parts = match linked.parts(job, step, path)? {
+            let recorded = linked.parts(job, step, path)?;
+            let known = recorded.is_some();
+            let mut parts = match recorded {
                 Some(recorded) => attribution.recorded(job, recorded),
                 None if elf.is_some_and(is_static) && has_sysroot(job, step) => {
                     return Err(unrecorded(job, step, path));
@@ -92,6 +94,12 @@ impl Attribution {
             }
             if let Some(elf) = elf {
                 attribution.add_needs(elf, &mut parts);
+                // Whatever is linked with the C library the usual way: a hypervisor or a firmware is not.
+                let usual =
+                    matches!(elf.kind, Type::Executable | Type::Shared) && elf.needed.iter().any(|so| so == LIBC);
+                if usual && !known {
+                    parts.holds.extend(attribution.startup.iter().map(|deb| toolchain(&deb.name)));
+                }
                 for copy in copies(&job.toolchain, &bytes) {
                     let reference = format!("copy:{}", copy.name);
                     parts.holds.insert(reference.clone());
@@ -139,10 +147,6 @@ impl Attribution {
     fn add_needs(&self, elf: &Elf, parts: &mut Parts) {
         let outside = elf.needed.iter().filter_map(|soname| Some((soname, self.outside.get(soname)?)));
         parts.needs.extend(outside.map(|(soname, deb)| library(soname, deb.as_ref())));
-        // Whatever is linked with the C library the usual way: a hypervisor or a firmware is not.
-        if matches!(elf.kind, Type::Executable | Type::Shared) && elf.needed.iter().any(|soname| soname == LIBC) {
-            parts.holds.extend(self.startup.iter().map(|deb| toolchain(&deb.name)));
-        }
     }
 }
 
@@ -171,9 +175,13 @@ pub fn toolchain(name: &str) -> String {
 
 /// Where crt1.o, crti.o and libc_nonshared.a come from, and crtbegin.o and libgcc.a.
 fn startup(toolchain: &Toolchain) -> Vec<Deb> {
-    let version = |name: &str| name.strip_prefix("libgcc-")?.strip_suffix("-dev").map(str::to_owned);
-    let gcc = |name: &str| version(name).is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit()));
-    toolchain.debs.iter().filter(|deb| deb.name == "libc6-dev" || gcc(&deb.name)).cloned().collect()
+    toolchain.debs.iter().filter(|deb| is_startup(&deb.name)).cloned().collect()
+}
+
+/// A package of what the compiler adds to every program.
+pub fn is_startup(name: &str) -> bool {
+    let version = name.strip_prefix("libgcc-").and_then(|rest| rest.strip_suffix("-dev"));
+    name == "libc6-dev" || version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// What is in a compressed file, such as a hypervisor's image; the bytes themselves where they are not compressed.
