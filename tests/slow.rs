@@ -6,6 +6,7 @@ mod cross;
 mod debian;
 mod devices;
 mod dpkg;
+mod image;
 mod lintian;
 mod machine;
 mod pacman;

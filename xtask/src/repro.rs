@@ -5,7 +5,7 @@
 
 pub mod causes;
 pub mod compare;
-mod cpio;
+pub mod cpio;
 mod explain;
 pub mod members;
 mod page;
