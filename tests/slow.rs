@@ -100,6 +100,12 @@ fn xen_is_built_from_an_empty_store_and_audited_clean() {
         assert!(asked[1].contains(&oxenstored), "{asked:?}");
         assert!(asked[2].iter().any(|file| file.contains("/libxenguest.so.")), "{asked:?}");
         assert!(asked[3].is_empty(), "{asked:?}");
+        // What is linked into what is packed is found; what was only built is not.
+        let image = format!("usr/lib/xen-{}/boot/qemu-stubdom-linux-rootfs", recipe(stem).series);
+        for part in ["glib", "musl", "pixman", "qemu", "seabios", "stubdom", "xen", "zlib", "libstd-rust-dev"] {
+            assert!(embedding(&out, part).contains(&image), "{part} is not in the bill of {image}");
+        }
+        assert!(embedding(&out, "pcre2").is_empty(), "PCRE2 is built and nothing of it is linked in");
         let golden = root().join("tests/golden").join(stem);
         expect::golden(&golden.join("files.txt"), &files(&manifest));
         expect::golden(&golden.join("elf.txt"), &linkage(&audit));
