@@ -41,7 +41,7 @@ impl Bench {
         let (old, new) = (source(RECIPE), source(NEXT));
         let work = tempfile::tempdir_in(&*HOME).unwrap();
         let checkout = work.path().join("checkout");
-        for folder in ["recipes", "toolchains"] {
+        for folder in ["recipes", "stubdom", "toolchains"] {
             fs::create_dir_all(checkout.join(folder)).unwrap();
             tree::copy(&root().join(folder), &checkout.join(folder)).unwrap();
         }

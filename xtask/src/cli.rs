@@ -269,6 +269,9 @@ pub struct Test {
     /// Build the real recipes too, from an empty store (about an hour on two cores)
     #[arg(long)]
     pub slow: bool,
+    /// Leave out the others: a continuous integration has run them before
+    #[arg(long, requires = "slow")]
+    pub only: bool,
     #[command(flatten)]
     pub place: Place,
     #[command(flatten)]

@@ -34,7 +34,7 @@ pub fn roots(ctx: &Context, job: &Job) -> Result<Roots> {
 }
 
 /// Raised whenever relocation, audit or packing give another result for the same input.
-const VERSION: &str = "shipment/8";
+const VERSION: &str = "shipment/9";
 
 /// Audited artifacts in the store. Only this module makes one.
 #[derive(Clone, Debug)]

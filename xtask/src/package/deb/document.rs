@@ -13,9 +13,8 @@ use std::fmt::Write as _;
 const FORMAT: &str = "https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/";
 
 /// SPDX's names of licences whose text every Debian system has in /usr/share/common-licenses, with Debian's.
-const COMMON: [(&str, &str, &str); 14] = [
+const COMMON: [(&str, &str, &str); 13] = [
     ("Apache-2.0", "Apache-2.0", "Apache-2.0"),
-    ("BSD-3-Clause", "BSD-3-clause", "BSD"),
     ("CC0-1.0", "CC0-1.0", "CC0-1.0"),
     ("GPL-1.0-or-later", "GPL-1+", "GPL-1"),
     ("GPL-2.0-only", "GPL-2", "GPL-2"),
@@ -42,6 +41,26 @@ THE SOFTWARE IS PROVIDED \"AS IS\", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMP
 MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE
 FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION
 WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.";
+
+/// Debian's own file of it speaks of the University of California, and of nobody else.
+const BSD: &str = "\
+Redistribution and use in source and binary forms, with or without modification, are permitted provided that the following \
+conditions are met:
+
+1. Redistributions of source code must retain the above copyright notice, this list of conditions and the following disclaimer.
+
+2. Redistributions in binary form must reproduce the above copyright notice, this list of conditions and the following disclaimer \
+in the documentation and/or other materials provided with the distribution.
+
+3. Neither the name of the copyright holder nor the names of its contributors may be used to endorse or promote products derived \
+from this software without specific prior written permission.
+
+THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS \"AS IS\" AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT \
+NOT LIMITED TO, THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL \
+THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES \
+(INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS \
+INTERRUPTION) HOWEVER CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR \
+OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.";
 
 /// `copyright` of a package. `sources` has the names of the recipe's sources in it with the paths that were built from each, as they
 /// are installed.
@@ -81,6 +100,7 @@ pub fn copyright(recipe: &Recipe, sources: &BTreeMap<String, BTreeSet<String>>) 
                 fold(&mut text, "", &whole);
             }
             None if id == "MIT" => fold(&mut text, "", EXPAT),
+            None if id == "BSD-3-Clause" => fold(&mut text, "", BSD),
             None => fold(&mut text, "", &format!("SPDX calls this licence {id}; its text is in the sources.")),
         }
     }
@@ -101,6 +121,7 @@ fn debian(expression: &str) -> String {
         "AND" => "and".to_owned(),
         "OR" => "or".to_owned(),
         "MIT" => "Expat".to_owned(),
+        "BSD-3-Clause" => "BSD-3-clause".to_owned(),
         id => COMMON.iter().find(|(spdx, ..)| *spdx == id).map_or(id, |(_, debian, _)| debian).to_owned(),
     };
     let words: Vec<String> = expression.split(['(', ')', ' ']).filter(|word| !word.is_empty()).map(word).collect();

@@ -1,4 +1,5 @@
-//! Both series built once more, in another world, beside what the suite has built.
+//! Both series built once more, in another world, beside what the suite has built. On two processors that world has one: it takes the
+//! longest of all slow tests and comes first, by its name, so that the others run on the other processor meanwhile.
 
 use super::{HOME, SERIES, asked, built};
 use crate::support::root;
