@@ -59,7 +59,8 @@ impl Linked {
                     Some(about) => {
                         // A map has the names of symbols, which are bytes to it.
                         let bytes = fs::read(stored.path.join(path))?;
-                        drop(texts.insert(about.to_owned(), String::from_utf8_lossy(&bytes).into_owned()));
+                        let text = ctx.store.disguise().undo(&String::from_utf8_lossy(&bytes));
+                        drop(texts.insert(about.to_owned(), text));
                     }
                     None => {
                         let digest = match &entry.kind {

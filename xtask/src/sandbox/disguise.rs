@@ -70,6 +70,11 @@ impl Disguise {
         }
     }
 
+    /// A text of a step in which its source's folder is where it is in the usual layout.
+    pub fn undo(&self, text: &str) -> String {
+        text.replace(&self.place(super::BUILD), super::BUILD)
+    }
+
     /// A step's script, whose first variables say where the output goes.
     pub fn script(&self, usual: &str) -> String {
         let assignment = |place: &str| format!("OUT='{place}'\n");
