@@ -55,7 +55,9 @@ pub fn prepare(ctx: &Context, wanted: &str, version: &str) -> Result<Bump> {
         ))
         .cure("copy the recipe by hand")
     })?;
-    old.source.keys().try_for_each(|name| packed::check_own(&old, name))?;
+    // A pin that is a tarball's stays as it is, and what is packed for it fits on.
+    let moving = old.source.iter().filter(|(_, source)| source.commit.is_some());
+    moving.map(|(name, _)| name).try_for_each(|name| packed::check_own(&old, name))?;
     let release = tag::release(&old, source, version)?;
     vacant(&ctx.root, &old, &release)?;
     let keys = tag::certificate(ctx, &old, source)?;

@@ -85,11 +85,13 @@ impl Plan {
                 .cure("`cargo xtask patch refresh` takes offsets out of a queue")
                 .into());
         }
-        for name in recipe.source.keys().filter(|name| source.is_none_or(|source| source == *name)) {
-            packed::check_own(recipe, name)?;
-        }
         let mut queues = Queue::read_all(root, recipe)?;
         queues.retain(|name, queue| !queue.patches.is_empty() && source.is_none_or(|source| source == name));
+        // Queues that other sources hold go with these; they are in the way only of who has no other to carry.
+        if queues.is_empty() {
+            let asked = recipe.source.keys().filter(|name| source.is_none_or(|source| source == *name));
+            asked.into_iter().try_for_each(|name| packed::check_own(recipe, name))?;
+        }
         let ways = match &onto {
             Onto::Recipe(other) => to_recipe(root, recipe, &catalog::find(root, other)?, queues)?,
             Onto::Commit(commit) => to_commit(recipe, commit, queues)?,
