@@ -14,7 +14,7 @@
 
 	.text
 
-/* Writes the context of the caller's caller to that at %rdi: there, the call returns, with 0. */
+/* Writes the context of whoever called the function to that at %rdi: there, the call returns, with 0. */
 	.macro save
 	movq	%rbx, AT_RBX(%rdi)
 	movq	%rbp, AT_RBP(%rdi)
