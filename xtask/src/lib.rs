@@ -36,6 +36,7 @@ pub mod toolkit;
 pub mod tree;
 
 pub mod audit;
+pub mod boot;
 pub mod check;
 pub mod elf;
 pub mod inspection;

@@ -1,0 +1,21 @@
+//! Starts what was built in one emulated machine: hypervisor, dom0, guests and stubdomains, and says whether they did what a case asks.
+//!
+//! ```text
+//! case ─► guests ──────────────┐
+//! packages ─► dom0's image ────┤─► emulator ─► record ─► verdict ─► report
+//! boot.lock ─► emulator ───────┘
+//! ```
+//!
+//! One machine runs one case. Nothing is asked of the host but user namespaces: emulator, dom0's kernel and system come from locks.
+
+pub mod case;
+pub mod cpio;
+pub mod dom0;
+pub mod emulator;
+pub mod event;
+pub mod guest;
+pub mod kernel;
+pub mod machine;
+pub mod report;
+pub mod timeline;
+pub mod verdict;

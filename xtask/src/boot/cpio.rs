@@ -1,0 +1,1 @@
+//! Writes cpio archives in the "new ASCII" format (cpio(5)), as Linux unpacks them at its start.

@@ -1,0 +1,1 @@
+//! Makes what guests boot: kernels, boot sectors and disks of ours.

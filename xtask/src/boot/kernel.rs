@@ -1,0 +1,1 @@
+//! Takes dom0's kernel and its modules out of a locked package.

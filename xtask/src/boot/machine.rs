@@ -1,0 +1,1 @@
+//! Runs one machine from power-on to its end and keeps all that it says.

@@ -1,0 +1,1 @@
+//! Shows verdicts: a table, JSON, JUnit's XML, consoles as files.

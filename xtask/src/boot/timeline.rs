@@ -1,0 +1,1 @@
+//! Draws who started when, as one page without references to anything else.
