@@ -23,6 +23,7 @@ mod tree;
 
 mod arch;
 mod audit;
+mod boot;
 mod bundle;
 mod check;
 mod dispatch;

@@ -8,6 +8,7 @@
 //!
 //! One machine runs one case. Nothing is asked of the host but user namespaces: emulator, dom0's kernel and system come from locks.
 
+pub mod accelerator;
 pub mod case;
 pub mod cpio;
 pub mod dom0;
@@ -19,3 +20,4 @@ pub mod machine;
 pub mod report;
 pub mod timeline;
 pub mod verdict;
+pub mod watch;

@@ -56,7 +56,7 @@ pub const ENV: [(&str, &str); 6] = [
 pub struct Sandbox {
     /// The toolchain's root, seen as `/`.
     pub root: PathBuf,
-    /// Host folders by their place inside; writable.
+    /// Host folders by their place inside; writable. A device is what has its place below `/dev`: nowhere else can one be opened.
     pub writable: Vec<(PathBuf, String)>,
     /// Host folders or files by their place inside; read-only.
     pub readonly: Vec<(PathBuf, String)>,
@@ -127,6 +127,7 @@ impl Sandbox {
                 if !inside.starts_with('/') {
                     bail!("the place `{inside}` inside is not absolute");
                 }
+                let how = if inside.starts_with("/dev/") { "--dev-bind" } else { how };
                 mount(&[&how, host, &disguise.place(inside)]);
             }
         }

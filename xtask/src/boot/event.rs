@@ -69,6 +69,8 @@ pub enum Ended {
     Off,
     /// The emulator ended by itself with this status and these last words.
     Emulator { status: Option<i32>, said: String },
+    /// Xen stopped it: a panic of its own, or dom0 crashed. `said` is the line that says why.
+    Crashed { said: String },
     /// The case's limit of guest time was over.
     Limit,
     /// Nothing was heard of it for so many seconds of the host's time, or it took so many in all.
@@ -89,17 +91,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// The seconds of Xen's time at which dom0's kernel began: Xen's last stamp before the kernel's first.
+    /// The seconds of Xen's time at which dom0's kernel began; 0 when it did not.
     pub fn dom0_began(&self) -> f64 {
-        let mut began = 0.0;
-        for line in self.serial.lines() {
-            match line.strip_prefix("(XEN) ") {
-                Some(said) => began = stamp(said).unwrap_or(began),
-                None if began > 0.0 && stamp(line).is_some() => break,
-                None => {}
-            }
-        }
-        began
+        self.serial.lines().find_map(dom0_begins).unwrap_or(0.0)
     }
 
     /// Seconds of guest time from power-on to the last event, both clocks together.
@@ -108,9 +102,18 @@ impl Record {
     }
 }
 
-/// The stamp that a line of Xen's begins with: `[    3.141593] text`, seconds since Xen's start.
+/// The stamp of a line that is Xen's last one before dom0 runs. Dom0's kernel may be told to be quiet, so that its own first line says
+/// nothing of its beginning.
+pub fn dom0_begins(line: &str) -> Option<f64> {
+    let said = line.strip_prefix("(XEN) ").filter(|said| said.trim_end().ends_with(" init memory"))?;
+    stamp(said)
+}
+
+/// The stamp that a line of Xen's begins with: `[    3.141593] text`, seconds since Xen's start. Before Xen has a clock it writes a
+/// counter in hexadecimal, which is no time.
 pub fn stamp(line: &str) -> Option<f64> {
-    line.strip_prefix('[')?.split_once(']')?.0.trim().parse().ok()
+    let time = line.strip_prefix('[')?.split_once(']')?.0.trim();
+    time.contains('.').then(|| time.parse().ok())?
 }
 
 #[cfg(test)]
@@ -135,9 +138,10 @@ mod tests {
     }
 
     #[test]
-    fn dom0_begins_where_xen_stops_speaking() {
-        let serial = "SeaBIOS\n(XEN) [    0.000000] Xen version\n(XEN) [    1.250000] *** Serial input to DOM0\n\
-                      [    0.000000] Linux version 6.1\n(XEN) [    9.000000] later\n";
+    fn dom0_begins_where_xen_has_started() {
+        // The counter of the first line would be a number of seconds, too.
+        let serial = "SeaBIOS\n(XEN) [0000000012345678] Xen version\n(XEN) [    1.250000] Freed 656kB init memory\r\n\
+                      (XEN) [    9.000000] later\n[    8.000000] reboot: Power down\n";
         let record = Record {
             serial: serial.to_owned(),
             events: vec![Event { at: 4.0, what: What::Tick }],

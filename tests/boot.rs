@@ -1,0 +1,3 @@
+//! Machines that `boot` starts; see the modules.
+
+mod machine;
