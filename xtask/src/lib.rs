@@ -54,6 +54,7 @@ pub mod context;
 pub mod digest;
 pub mod fault;
 pub mod interrupt;
+pub mod markup;
 pub mod openpgp;
 pub mod parallel;
 pub mod report;

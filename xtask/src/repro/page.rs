@@ -4,20 +4,11 @@
 //! difference in two.
 
 use super::Difference;
-use super::report::{Proof, printable};
+use super::report::Proof;
+use crate::markup::{self, escaped};
 
 const STYLE: &str = "
-:root{color-scheme:light dark;--line:#d0d7de;--soft:#f6f8fa;--text:#1f2328;--dim:#59636e;--good:#116329;--bad:#a40e26;--page:#fff}
-@media(prefers-color-scheme:dark){:root{--line:#3d444d;--soft:#161b22;--text:#e6edf3;--dim:#9198a1;--good:#56d364;--bad:#ff8182;--page:#0d1117}}
-*{box-sizing:border-box}
-body{margin:0 auto;padding:2rem 1.25rem 4rem;max-width:72rem;font:1rem/1.5 system-ui,sans-serif;color:var(--text);background:var(--page)}
-h1{font-size:1.6rem;line-height:1.25;margin:.2rem 0}
-h2{font-size:1.2rem;margin:2.5rem 0 .75rem}
 h3{font-size:1rem;margin:1.75rem 0 .5rem}
-p{margin:.25rem 0}
-.dim{color:var(--dim)}
-.good{color:var(--good);font-weight:600}
-.bad{color:var(--bad);font-weight:600}
 code,pre,h3{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.875rem;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line)}
@@ -67,38 +58,35 @@ impl Proof {
         };
         let recipe = escaped(&self.recipe);
         let (artifacts, files) = (compared.artifacts.len(), compared.files());
-        let mut page = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{recipe}: {verdict}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n\
-             <p class=\"dim\">Reproducibility of</p>\n<h1>{recipe}: <span class=\"{class}\">{verdict}</span></h1>\n\
+        let mut body = format!(
+            "<header>\n<p class=\"dim\">Reproducibility of</p>\n<h1>{recipe}: <span class=\"{class}\">{verdict}</span></h1>\n\
              <p class=\"dim\">{} compared: {artifacts} artifacts, {files} files inside them.</p>\n</header>\n",
             escaped(&self.sides)
         );
         let artifacts: Vec<String> = compared.artifacts.iter().map(artifact).collect();
-        page += &table("artifacts", "Artifacts", &[("artifact", ""), ("files", "number"), ("result", "")], &artifacts);
+        body += &table("artifacts", "Artifacts", &[("artifact", ""), ("files", "number"), ("result", "")], &artifacts);
         if count > 0 {
-            page += "<section aria-labelledby=\"differences\">\n<h2 id=\"differences\">Differences</h2>\n";
+            body += "<section aria-labelledby=\"differences\">\n<h2 id=\"differences\">Differences</h2>\n";
             let mut last = None;
             for difference in &compared.differences {
                 if last != difference.place.first() {
                     last = difference.place.first();
-                    page += &format!("<h3>{}</h3>\n", escaped(last.map_or("", |name| name)));
+                    body += &format!("<h3>{}</h3>\n", escaped(last.map_or("", |name| name)));
                 }
-                page += &article(difference);
+                body += &article(difference);
             }
-            page += "</section>\n";
+            body += "</section>\n";
         }
         let varied: Vec<String> =
             self.varied.iter().map(|it| row(it.what, &[("first", &it.first), ("second", &it.second)])).collect();
-        page += &table("varied", "Varied", &[("circumstance", ""), ("first", ""), ("second", "")], &varied);
+        body += &table("varied", "Varied", &[("circumstance", ""), ("first", ""), ("second", "")], &varied);
         let fixed: Vec<String> = self
             .fixed
             .iter()
             .map(|it| format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escaped(it.what), escaped(&it.reason)))
             .collect();
-        page += &table("fixed", "Not varied", &[("circumstance", ""), ("because", "")], &fixed);
-        page + "</main>\n</body>\n</html>\n"
+        body += &table("fixed", "Not varied", &[("circumstance", ""), ("because", "")], &fixed);
+        markup::page(&format!("{recipe}: {verdict}"), STYLE, &body)
     }
 }
 
@@ -159,8 +147,4 @@ fn article(difference: &Difference) -> String {
         side(&difference.first),
         side(&difference.second),
     )
-}
-
-fn escaped(text: &str) -> String {
-    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

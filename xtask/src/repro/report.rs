@@ -2,6 +2,7 @@
 
 use super::variation::{Fixed, Varied};
 use super::{Comparison, Difference};
+use crate::markup::printable;
 use crate::table::table;
 use serde_json::{Value, json};
 
@@ -97,9 +98,4 @@ pub fn explanation(difference: &Difference) -> String {
         text += &format!("  cause   {cause}\n");
     }
     text.trim_end().to_owned()
-}
-
-/// Names come out of archives that may be anybody's: none may move the user's cursor.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }

@@ -4,7 +4,7 @@
 
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::repro::{Comparison, report};
+use crate::repro::Comparison;
 use crate::rootfs;
 use crate::sandbox::Sandbox;
 use crate::toolchain::Toolchain;
@@ -63,7 +63,7 @@ impl Pairs {
         let readonly = SIDES.iter().map(|side| (self.folder.join(side), format!("/in/{side}"))).collect();
         let text = run(ctx, &root.path, readonly, "/in")?;
         task.done("done");
-        Ok(report::printable(&text))
+        Ok(crate::markup::printable(&text))
     }
 }
 
