@@ -10,6 +10,7 @@
 
 pub mod accelerator;
 pub mod case;
+pub mod cases;
 pub mod cpio;
 pub mod dom0;
 pub mod emulator;

@@ -4,8 +4,8 @@
 //! choose a provider for. Keys are kebab-case; an unknown key is refused.
 
 mod check;
-mod diagnose;
-mod form;
+pub(crate) mod diagnose;
+pub(crate) mod form;
 mod read;
 
 use crate::digest::{GitId, Hash};

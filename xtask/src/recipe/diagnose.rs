@@ -67,6 +67,15 @@ impl<'a> Value<'a> {
         self.problems.add(self.at.clone(), message);
     }
 
+    /// Of a part of the string, given in its bytes: shown at its own line where the text stands as it is, between `'''`.
+    pub fn problem_within(&self, part: Range<usize>, message: impl Into<String>) {
+        let verbatim = self.problems.text.get(self.at.clone()).and_then(|raw| raw.strip_prefix("'''"));
+        let Some(raw) = verbatim else { return self.problem(message) };
+        let line_break = if raw.starts_with("\r\n") { 2 } else { usize::from(raw.starts_with('\n')) };
+        let begin = self.at.start + 3 + line_break;
+        self.problems.add(begin + part.start..begin + part.end, message);
+    }
+
     fn wrong(&self, expected: &str) {
         let found = match self.value {
             DeValue::String(_) => "a string",
@@ -227,6 +236,20 @@ impl<'a> Table<'a> {
     fn place(&self) -> String {
         if self.name.is_empty() { String::new() } else { format!(" in `{}`", self.name) }
     }
+}
+
+/// `None` when the value is there and wrong; `Some(None)` when it is not there.
+pub fn optional<'a, T>(value: Option<Value<'a>>, read: impl FnOnce(&Value<'a>) -> Option<T>) -> Option<Option<T>> {
+    match value {
+        Some(value) => read(&value).map(Some),
+        None => Some(None),
+    }
+}
+
+/// All items of a list, or `None` after every wrong one was reported.
+pub fn each<'a, T>(value: &Value<'a>, read: impl Fn(&Value<'a>) -> Option<T>) -> Option<Vec<T>> {
+    let items: Vec<Option<T>> = value.list()?.iter().map(read).collect();
+    items.into_iter().collect()
 }
 
 /// The candidate that a typing mistake most likely meant, if one is near enough.

@@ -1,7 +1,7 @@
 //! From a TOML table with spans to a [`Recipe`]: every key, its type and the form of its value. What one part of a recipe
 //! says about another is not looked at here.
 
-use super::diagnose::{Problems, Table, Value, quoted};
+use super::diagnose::{Problems, Table, Value, each, optional, quoted};
 use super::form::{
     absolute, address, architecture, component, date, filled, filter, fingerprint, format, git_id, glob, hash,
     identifier, kconfig_option, license, maintainer, moment, one_of, package_name, relative, rule, series, summary,
@@ -368,20 +368,6 @@ fn published(value: &Value) -> Option<Published> {
     table.finish();
     let deb = DebianOrigin { debian: debian?, sha256: sha256?, size: size?, snapshot: snapshot? };
     Some(Published { deb, files: files? })
-}
-
-/// `None` when the value is there and wrong; `Some(None)` when it is not there.
-fn optional<'a, T>(value: Option<Value<'a>>, read: impl FnOnce(&Value<'a>) -> Option<T>) -> Option<Option<T>> {
-    match value {
-        Some(value) => read(&value).map(Some),
-        None => Some(None),
-    }
-}
-
-/// All items of a list, or `None` after every wrong one was reported.
-fn each<'a, T>(value: &Value<'a>, read: impl Fn(&Value<'a>) -> Option<T>) -> Option<Vec<T>> {
-    let items: Vec<Option<T>> = value.list()?.iter().map(read).collect();
-    items.into_iter().collect()
 }
 
 fn globs(value: &Value) -> Option<Vec<String>> {
