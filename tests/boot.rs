@@ -2,6 +2,7 @@
 //! machines do, see the modules.
 
 mod machine;
+mod records;
 
 use crate::support::{cases, expect, root};
 use xtask::boot::case;

@@ -20,5 +20,6 @@ pub mod kernel;
 pub mod machine;
 pub mod report;
 pub mod timeline;
+pub mod transcript;
 pub mod verdict;
 pub mod watch;
