@@ -1,5 +1,5 @@
-//! A Debian system in a private copy of its locked root, and stories that are told in it. A story is a shell's session with the
-//! machine's administrator, as a golden file:
+//! The Debian system that dom0s are made of, in a private copy, and stories that are told in it. A story is a shell's session with
+//! the machine's administrator, as a golden file:
 //!
 //! ```text
 //! # What follows is kept as it is.
@@ -13,15 +13,14 @@
 //! `remember` keeps what the machine holds; `compare` tells all that is different by now: paths, modes, contents and links.
 
 use super::HOME;
-use crate::support::{expect, root};
+use crate::support::expect;
 use fs_err as fs;
 use std::path::{Path, PathBuf};
+use xtask::boot::dom0;
 use xtask::cli;
 use xtask::context::Context;
 use xtask::report::{Report, Style};
-use xtask::rootfs;
 use xtask::sandbox::Sandbox;
-use xtask::toolchain::Toolchain;
 use xtask::tree::{self, Manifest};
 
 /// What the slow tests do things with: their store, the network.
@@ -43,9 +42,9 @@ impl Machine {
         let ctx = context();
         let root = HOME.join("machines").join(name);
         fs::create_dir_all(&root).unwrap();
-        tree::copy(&HOME.join(installed(&ctx)), &root).unwrap();
+        tree::copy(&dom0::system(&ctx).unwrap().path, &root).unwrap();
         let readonly = folders.iter().map(|(folder, name)| (folder.clone(), format!("/in/{name}"))).collect();
-        Machine { ctx, sandbox: sandbox(root, readonly), remembered: None }
+        Machine { ctx, sandbox: dom0::administrator(root, readonly), remembered: None }
     }
 
     /// Runs all commands of the story at `path` and compares what they say.
@@ -101,40 +100,4 @@ impl Machine {
             _ => panic!("a story has no order `{order}`"),
         }
     }
-}
-
-fn sandbox(root: PathBuf, readonly: Vec<(PathBuf, String)>) -> Sandbox {
-    Sandbox {
-        root,
-        writable: Vec::new(),
-        readonly,
-        // What init tells scripts, and what nobody in a sandbox would.
-        env: [("RUNLEVEL", "2"), ("PREVLEVEL", "N")].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        cwd: "/".to_owned(),
-        interactive: false,
-        administrator: true,
-        open_root: true,
-    }
-}
-
-/// The system that all machines are copies of: the packages of `toolchains/guest.lock` unpacked as every toolchain is, and then
-/// `tests/dpkg/installed` run in it. Made by the first test that asks; gives its folder in [`HOME`].
-fn installed(ctx: &Context) -> &'static str {
-    const NAME: &str = "guest";
-    static MADE: std::sync::Once = std::sync::Once::new();
-    MADE.call_once(|| {
-        let toolchain = Toolchain::load(&root(), NAME).unwrap();
-        let unpacked = rootfs::obtain(ctx, &toolchain).unwrap();
-        let system = HOME.join(NAME);
-        fs::create_dir(&system).unwrap();
-        tree::copy(&unpacked.path, &system).unwrap();
-        let debs = rootfs::fetch(ctx, &toolchain).unwrap();
-        let debs =
-            debs.into_iter().zip(&toolchain.debs).map(|(path, deb)| (path, format!("/in/{}", deb.file()))).collect();
-        let script = fs::read_to_string(root().join("tests/dpkg/installed")).unwrap();
-        let output = sandbox(system, debs).command(ctx, &["/bin/sh", "-c", &script]).unwrap().output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success() && said.is_empty(), "tests/dpkg/installed: {said}");
-    });
-    NAME
 }
