@@ -74,7 +74,10 @@ impl Machine {
                 heard = Instant::now();
                 watch.hear_serial(&from_serial);
                 watch.hear_events(&from_events).context("listening to dom0")?;
-                tell(watch.latest());
+                // What is on the terminal already is not told again.
+                if !self.emulator.keep {
+                    tell(watch.latest());
+                }
             }
             if let Some(why) = watch.crashed() {
                 break Ended::Crashed { said: why.to_owned() };
