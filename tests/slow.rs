@@ -7,6 +7,7 @@ mod cross;
 mod debian;
 mod devices;
 mod dpkg;
+mod guests;
 mod image;
 mod lintian;
 mod machine;
