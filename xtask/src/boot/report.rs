@@ -81,7 +81,8 @@ fn first_marks(verdict: &Verdict) -> String {
     ];
     // The guest's own QEMU: the one that serves a stubdomain's consoles comes before it.
     let first = |lanes: &[Lane]| -> Option<&Span> {
-        lanes.iter().find_map(|lane| verdict.spans.iter().find(|span| span.lane == *lane))
+        let of = |lane: Lane| verdict.spans.iter().filter(move |span| span.lane == lane);
+        lanes.iter().find_map(|lane| of(*lane).min_by(|a, b| a.from.total_cmp(&b.from)))
     };
     let marks = lanes.into_iter().filter_map(|(name, lanes)| Some(format!("{name} {:.2}", first(lanes)?.from)));
     marks.collect::<Vec<_>>().join(", ")

@@ -108,9 +108,13 @@ fn memory(transcript: &Transcript) -> BTreeMap<String, u64> {
     memory.collect()
 }
 
-/// The last lines of a console; of COM1 from where Xen or dom0's kernel gave up, if they did.
+/// The last lines of a console; of COM1 from where Xen or dom0's kernel gave up, if they did; of xl without what only libxl's authors
+/// want to know.
 fn tail(transcript: &Transcript, console: &str) -> Vec<String> {
-    let lines: Vec<&Line> = transcript.console(console).collect();
+    let chatter = |line: &&Line| {
+        console.starts_with("xl-") && [" debug: ", " detail: "].iter().any(|kind| line.text.contains(kind))
+    };
+    let lines: Vec<&Line> = transcript.console(console).filter(|line| !chatter(line)).collect();
     let end = if console == XEN { lines.iter().position(|line| reason::is_end(line)) } else { None };
     let from = end.unwrap_or(lines.len().saturating_sub(SHOWN));
     lines[from..].iter().take(SHOWN).map(|line| line.text.clone()).collect()

@@ -46,11 +46,13 @@ pub fn xl(case: &Case, transcript: &Transcript, sentence: Option<&str>) -> Optio
             );
             return Some(Reason::new(why, console));
         }
-        if let Some(line) = errors.iter().find(|line| line.text.contains("spawn failed")) {
-            let log = format!("qemu-{guest}");
-            let (ends, text) = (ends(transcript, &log), quoted(stripped(&line.text)));
-            let why = format!("xl create {guest}: QEMU in dom0 did not start, its log {ends}: {text}");
-            return Some(Reason::new(why, console));
+        // What QEMU had to say is on its own console.
+        let ended = ["spawn failed", "error on QMP socket"].iter().any(|part| text.contains(part));
+        let log = format!("qemu-{guest}");
+        if ended && transcript.console(&log).next().is_some() {
+            let why =
+                format!("QEMU in dom0 for guest `{guest}` did not come up: its console {}", ends(transcript, &log));
+            return Some(Reason::new(why, log));
         }
         Some(Reason::new(format!("xl create {guest}: {}", quoted(text)), console))
     })
