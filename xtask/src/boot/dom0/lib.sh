@@ -135,7 +135,8 @@ destroy() {
 # The processes of dom0 that are the device model of a domain.
 models() {
     for process in /proc/[0-9]*; do
-        ! tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -q -e "-xen-domid $1 " || echo "${process#/proc/}"
+        # One that is over by now has no file to open.
+        ! { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -q -e "-xen-domid $1 " || echo "${process#/proc/}"
     done
 }
 
