@@ -43,7 +43,8 @@ const LIB: &str = include_str!("dom0/lib.sh");
 /// What is ours in the image: the first program, its functions, and each function as a program for the scripts of cases.
 const OURS: &str = "usr/lib/xenwright";
 const FUNCTIONS: [&str; 12] = [
-    "await", "bridge", "create", "destroy", "dom0qemu", "fact", "fail", "follow", "mark", "refused", "stamp", "stubdom",
+    "await", "bridge", "create", "destroy", "dom0qemu", "fact", "fail", "follow", "gone", "mark", "refused", "stamp",
+    "stubdom",
 ];
 
 /// Packages of these sections are not installed: nothing is built, debugged or read there.

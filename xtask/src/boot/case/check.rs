@@ -19,7 +19,7 @@ pub fn named(script: &str) -> Vec<(Named, &str, Range<usize>)> {
         let words = words(line);
         for (i, (at, word)) in words.iter().enumerate() {
             let what = match *word {
-                "create" | "destroy" | "stubdom" | "refused" => Named::Guest,
+                "create" | "destroy" | "dom0qemu" | "gone" | "refused" | "stubdom" => Named::Guest,
                 "await" => Named::Console,
                 _ => continue,
             };

@@ -121,15 +121,20 @@ refused() {
         fail "xl create $1 failed, but neither xl nor $1-dm said \`$2': $(why "$1")"
 }
 
-# destroy GUEST: ends it, and waits until nothing of it is left.
+# gone GUEST [SECONDS]: until nothing is left of it and of its stubdomain.
+gone() {
+    end=$(($(now) + ${2:-10} * 100))
+    while xl domid "$1" >/dev/null 2>&1 || xl domid "$1-dm" >/dev/null 2>&1; do
+        [ "$(now)" -lt "$end" ] || fail "$1 is still there after ${2:-10} s"
+        sleep 0.1
+    done
+}
+
+# destroy GUEST: ends one that does not end by itself.
 destroy() {
     mark destroy "$1"
     xl destroy "$1" 9>&- || fail "xl destroy $1 ended with status $?"
-    end=$(($(now) + 1000))
-    while xl domid "$1" >/dev/null 2>&1 || xl domid "$1-dm" >/dev/null 2>&1; do
-        [ "$(now)" -lt "$end" ] || fail "$1 is still there 10 s after xl destroy"
-        sleep 0.1
-    done
+    gone "$1"
 }
 
 # The processes of dom0 that are the device model of a domain.
