@@ -42,7 +42,7 @@ const LIB: &str = include_str!("dom0/lib.sh");
 
 /// What is ours in the image: the first program, its functions, and each function as a program for the scripts of cases.
 const OURS: &str = "usr/lib/xenwright";
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 13] = [
     "await", "bridge", "create", "destroy", "dom0qemu", "fact", "fail", "follow", "gone", "mark", "refused", "stamp",
     "stubdom",
 ];

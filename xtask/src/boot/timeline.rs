@@ -1,6 +1,7 @@
 //! Who started when: spans of guest time, each from a line to a line. Pure; `page` draws them.
 //!
-//! All times are on Xen's clock. Which lines begin and end a span is what this module knows:
+//! All times are on Xen's clock; what dom0 saw is some hundredths of a second early on it, since Linux counts from a little later than Xen
+//! knows of. Which lines begin and end a span is what this module knows:
 //!
 //! | span                    | from                                   | to                                     |
 //! |-------------------------|----------------------------------------|----------------------------------------|
@@ -58,11 +59,17 @@ pub struct Span {
 /// A moment and the line that shows it.
 type Point = (f64, String);
 
-/// In the order of lanes: those of the machine first, then each guest's.
+/// In the order of lanes: those of the machine first, then each guest's, the guest first that was started first.
 pub fn spans(case: &Case, transcript: &Transcript) -> Vec<Span> {
     let mut spans = machine(transcript);
-    for guest in case.guest.keys() {
-        let begins: Vec<f64> = created(transcript, guest);
+    let mut guests: Vec<(&String, Vec<f64>)> = case
+        .guest
+        .keys()
+        .map(|guest| (guest, created(transcript, guest)))
+        .filter(|(_, begins)| !begins.is_empty())
+        .collect();
+    guests.sort_by(|a, b| a.1[0].total_cmp(&b.1[0]));
+    for (guest, begins) in guests {
         for (i, from) in begins.iter().enumerate() {
             let until = begins.get(i + 1).copied().unwrap_or(f64::INFINITY);
             let window = Window { transcript, guest, number: i, from: *from, until };
@@ -201,7 +208,7 @@ impl Window<'_> {
         let console = self.lines(self.guest.to_owned());
         let first = console.first().map(|line| point(line));
         let from = booted.or(first)?;
-        let to = console.iter().rfind(|line| !line.text.is_empty() && line.at >= from.0).map(|line| point(line));
+        let to = console.iter().rfind(|line| !line.text.is_empty()).map(|line| point(line));
         Some(self.span(Lane::Guest, "guest", from, to))
     }
 }
