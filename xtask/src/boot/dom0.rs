@@ -32,10 +32,6 @@ const SYSTEM: &str = "boot-system/1";
 /// Raised whenever the same input would give another image.
 const IMAGE: &str = "boot-image/1";
 
-/// Linux's words for a dom0: its console is Xen's, and it says what is more than a notice. It does not test its own cryptography
-/// (1.5 s of 4.7 until its first program starts) nor its own page tables (0.4 s): it is not what is to be proved.
-pub const COMMAND_LINE: &str = "console=hvc0 loglevel=4 cryptomgr.notests rodata=off";
-
 const INSTALLED: &str = include_str!("dom0/installed");
 const INIT: &str = include_str!("dom0/init");
 const LIB: &str = include_str!("dom0/lib.sh");

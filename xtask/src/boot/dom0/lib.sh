@@ -106,9 +106,48 @@ why() {
     echo "${line#libxl: error: }"
 }
 
-# create GUEST: starts it.
+# create GUEST: starts it, and stops it for the debugger that the user wants to look at it, or at its stubdomain, with.
 create() {
     launch "$1" || fail "xl create $1 ended with status $?: $(why "$1")"
+    case " $(cat /proc/cmdline) " in
+    *" xenwright.gdb=$1 "*) debugged "$1" ;;
+    *" xenwright.gdb=$1-dm "*) debugged "$1-dm" ;;
+    esac
+}
+
+# debugged DOMAIN: stops it until a debugger has come through the port xenwright.gdb and gone. Only bash opens a connection by itself.
+debugged() {
+    domid=$(xl domid "$1") || fail "there is no domain $1 that a debugger could look at"
+    for port in /sys/class/virtio-ports/*; do
+        [ "$(cat "$port/name")" != xenwright.gdb ] || break
+    done
+    ip link set lo up
+    follow gdbsx "$state/gdbsx"
+    bash -c '
+        gdbsx -a "$1" 64 9999 &
+        gdbsx=$!
+        until { exec 7<>/dev/tcp/127.0.0.1/9999; } 2>/dev/null; do
+            kill -0 "$gdbsx" 2>/dev/null || exit 1
+            sleep 0.2
+        done
+        exec 8<>"$2"
+        # Nothing is read as long as nobody is at the other end, and at the end.
+        until first=$(head -c 1 <&8) && [ -n "$first" ]; do sleep 0.2; done
+        { printf %s "$first" && exec cat <&8; } >&7 &
+        from=$!
+        cat <&7 >&8 &
+        to=$!
+        wait -n "$from" "$to"
+        kill "$from" "$to" 2>/dev/null
+        exec 7>&-
+        # One that waits for the domain to stop does not see that nobody waits for it.
+        sleep 1
+        ! kill "$gdbsx" 2>/dev/null || xl unpause "$1"
+    ' bash "$domid" "/dev/${port##*/}" >"$state/gdbsx" 2>&1 9>&- && return
+    case $(cat "$state/gdbsx") in
+    *errno:38*) fail "gdbsx cannot look at $1: this hypervisor has no CONFIG_GDBSX, which \`EXPERT\` and \`GDBSX\` in its kconfig give" ;;
+    *) fail "gdbsx cannot look at $1; $(ending gdbsx "$state/gdbsx")" ;;
+    esac
 }
 
 # refused GUEST TEXT SECONDS: it cannot be started, xl says so in time, and a console of it says why.
