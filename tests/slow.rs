@@ -1,6 +1,7 @@
 //! The real thing: Xen built from an empty store, both series laid over each other, and their programs started there. Runs with
 //! `cargo xtask test --slow` and takes the machine for the better part of an hour; asks a Debian mirror.
 
+mod accelerator;
 mod again;
 mod bundle;
 mod cross;
