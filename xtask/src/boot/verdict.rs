@@ -62,6 +62,7 @@ impl Verdict {
             verdict.outcome = Outcome::Failed(sentence);
             verdict.tail = tail(&transcript, &console);
             verdict.xen = about(case, &transcript, &console);
+            verdict.xen.retain(|line| !verdict.tail.contains(line));
             verdict.console = Some(console);
         }
         verdict
