@@ -3,6 +3,7 @@
 
 mod accelerator;
 mod again;
+mod boot;
 mod bundle;
 mod cross;
 mod debian;

@@ -23,3 +23,9 @@ pub mod timeline;
 pub mod transcript;
 pub mod verdict;
 pub mod watch;
+
+/// The toolchain of the emulator, of dom0's kernel and of what guests are made with.
+pub const TOOLCHAIN: &str = "boot";
+
+/// That, and the one of the system that packages are installed in.
+pub const TOOLCHAINS: [&str; 2] = [TOOLCHAIN, dom0::TOOLCHAIN];

@@ -1,5 +1,6 @@
 //! The command line: verbs, their options, their help. What the verbs do stands in `cmd`.
 
+pub mod boot;
 mod finished;
 pub mod patch;
 pub mod toolchain;
@@ -77,6 +78,9 @@ pub enum Verb {
     /// Build a recipe twice under different circumstances and compare every byte
     #[command(after_help = REPRO)]
     Repro(Repro),
+    /// Start what a recipe builds in an emulated machine: hypervisor, dom0, guests, stubdomains
+    #[command(after_help = boot::EXAMPLES)]
+    Boot(boot::Boot),
     /// Compare what a recipe builds with what a distribution published of it
     #[command(after_help = VERIFY)]
     Verify(Verify),
@@ -117,6 +121,9 @@ pub struct Plan {
 pub struct Fetch {
     #[command(flatten)]
     pub recipe: Wanted,
+    /// And all that starting what is built needs
+    #[arg(long)]
+    pub boot: bool,
     #[command(flatten)]
     pub common: Common,
 }
@@ -272,6 +279,9 @@ pub struct Test {
     /// Leave out the others: a continuous integration has run them before
     #[arg(long, requires = "slow")]
     pub only: bool,
+    /// Leave out the tests whose names have this part; may be repeated
+    #[arg(long, value_name = "PART", requires = "slow")]
+    pub skip: Vec<String>,
     #[command(flatten)]
     pub place: Place,
     #[command(flatten)]
@@ -422,6 +432,7 @@ impl Cli {
             Verb::Check(args) => args.show,
             Verb::Bench(args) => args.common.show,
             Verb::Repro(args) => args.common.show,
+            Verb::Boot(args) => args.common.show,
             Verb::Verify(args) => args.common.show,
             Verb::Sbom(Sbom { verb: SbomVerb::Query(args) }) => args.show,
             Verb::Patch(args) => args.show(),

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bench;
+pub mod boot;
 pub mod build;
 pub mod bump;
 pub mod check;
@@ -31,6 +32,7 @@ pub fn run(verb: &Verb, report: &Report) -> Result<()> {
         Verb::Audit(args) => audit::run(args, report),
         Verb::Check(args) => check::run(args, report),
         Verb::Repro(args) => repro::run(args, report),
+        Verb::Boot(args) => boot::run(args, report),
         Verb::Verify(args) => verify::run(args, report),
         Verb::Patch(args) => patch::run(args, report),
         Verb::Bump(args) => bump::run(args, report),

@@ -58,7 +58,8 @@ pub fn title(verdict: &Verdict) -> String {
     }
 }
 
-fn word(verdict: &Verdict) -> &'static str {
+/// The verdict in a word or few.
+pub fn word(verdict: &Verdict) -> &'static str {
     match (&verdict.outcome, &verdict.broken, verdict.good()) {
         (Outcome::Passed, None, _) => "passed",
         (Outcome::Passed, Some(_), _) => "PASSED although broken",

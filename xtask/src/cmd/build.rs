@@ -6,7 +6,7 @@ use crate::cli;
 use crate::context::Context;
 use crate::job::Job;
 use crate::report::Report;
-use crate::shipment;
+use crate::shipment::{self, Shipped};
 use crate::usage::Usage;
 use crate::{patches, rootfs, sources};
 use anyhow::Result;
@@ -49,17 +49,23 @@ pub fn out(checkout: &Path, wanted: Option<&Path>, stem: &str) -> Result<PathBuf
 
 /// Makes `out` hold the artifacts of a job; false when it held them before.
 pub fn build(ctx: &Context, job: &Job, out: &Path) -> Result<bool> {
-    let key = shipment::key(job);
-    let shipped = match shipment::find(ctx, &key)? {
-        Some(shipped) if shipped.is_at(out)? => return Ok(false),
-        Some(shipped) => shipped,
-        None => {
-            let staged = stage(ctx, job)?;
-            shipment::ship(ctx, job, &key, &staged, &shipment::roots(ctx, job)?)?
-        }
-    };
-    shipped.install(out)?;
+    if let Some(shipped) = shipment::find(ctx, &shipment::key(job))?
+        && shipped.is_at(out)?
+    {
+        return Ok(false);
+    }
+    shipped(ctx, job)?.install(out)?;
     Ok(true)
+}
+
+/// The artifacts of a job in the store, made when they are not there.
+pub fn shipped(ctx: &Context, job: &Job) -> Result<Shipped> {
+    let key = shipment::key(job);
+    if let Some(shipped) = shipment::find(ctx, &key)? {
+        return Ok(shipped);
+    }
+    let staged = stage(ctx, job)?;
+    shipment::ship(ctx, job, &key, &staged, &shipment::roots(ctx, job)?)
 }
 
 /// The outputs of a job's steps.

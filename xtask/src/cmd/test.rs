@@ -57,7 +57,11 @@ pub fn run(args: &cli::Test, report: &Report) -> Result<()> {
     }
     if args.slow {
         // With their output as it comes, and no more than two at once: nearly each of them is a build that uses the whole machine.
-        check("test --quiet --test suite -- --format pretty --nocapture --test-threads 2 slow::", true)?;
+        let skip: String = args.skip.iter().map(|part| format!(" --skip {part}")).collect();
+        check(
+            &format!("test --quiet --test suite -- --format pretty --nocapture --test-threads 2{skip} slow::"),
+            true,
+        )?;
     }
     let line = format!("{} passed, {} failed", sum.passed, sum.failed);
     report.result(&line, serde_json::json!({ "passed": sum.passed, "failed": sum.failed }));
