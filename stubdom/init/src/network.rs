@@ -11,8 +11,9 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use protocol::argv::Netdev;
 
-/// Locally administered, and as high as can be: a bridge takes the lowest address of its ports. Xen's own bridges do the same.
-const ADDRESS: [u8; 6] = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff];
+/// Locally administered, and as high as can be but one, since a bridge takes the lowest address of its ports. The highest is that of every
+/// vif's end in dom0, and so of dom0's bridge where that has no other port: what a guest sends to dom0 has to get past this bridge.
+const ADDRESS: [u8; 6] = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xfe];
 
 /// Bridges one card. `classes` is where the kernel lists its interfaces, /sys/class/net.
 pub fn bridge(card: &Netdev, classes: &str, user: u32, console: &Console) -> Result<(), Fault> {
