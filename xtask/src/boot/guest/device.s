@@ -460,7 +460,8 @@ say_digit:
     serial_send
     ret
 
-# Says the text at esi, and that is all.
+# Says the text at esi, and that is all. A processor that halts and listens to no interrupt will not go on: Xen takes the guest as
+# switched off.
 stop:
     call say
 1:  hlt

@@ -288,6 +288,7 @@ say:
     jmp say
 1:  ret
 
+# Says the text at esi, and that is all: Xen takes a processor that halts and listens to no interrupt as switched off.
 stop:
     call say
 1:  hlt
