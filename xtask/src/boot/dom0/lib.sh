@@ -53,7 +53,7 @@ follow() {
     ! grep -qsxF "$1 $2" "$state/followed" || return 0
     echo "$1 $2" >>"$state/followed"
     # Of a file that is not there yet, tail asks once a second only.
-    [ -e "$2" ] || { mkdir -p "${2%/*}" && : >"$2"; }
+    [ -e "$2" ] || : >"$2"
     tail -n +1 -F "$2" 2>/dev/null </dev/null 9>&- | stamp "$1" >/dev/null 2>&1 &
 }
 
