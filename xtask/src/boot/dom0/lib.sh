@@ -205,7 +205,8 @@ dom0qemu() {
 # bridge: xenbr0, which interfaces of guests are connected to, with dom0's address.
 bridge() {
     modprobe bridge
-    ip link add xenbr0 type bridge
+    # Without an address of its own it has that of a guest's end, which all of them share.
+    ip link add xenbr0 address 00:16:3e:00:00:01 type bridge
     ip address add 192.0.2.1/24 dev xenbr0
     ip link set xenbr0 up
 }
