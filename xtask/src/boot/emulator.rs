@@ -32,7 +32,8 @@ const XEN_ARGUMENTS: &str =
 
 /// Dom0's kernel on Xen's console, with nothing but errors: each letter takes the emulated port 87 µs. It does not test its own
 /// cryptography (1.5 s of 4.7 until its first program starts) nor its own page tables (0.4 s): it is not what is to be proved.
-const LINUX_ARGUMENTS: &str = "console=hvc0 loglevel=4 cryptomgr.notests rodata=off";
+/// Its image may take more than the half of its memory that a tmpfs would stop at: the disks of guests are in it.
+const LINUX_ARGUMENTS: &str = "console=hvc0 loglevel=4 cryptomgr.notests rodata=off rootfstype=ramfs";
 
 /// What runs the machine's instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +216,7 @@ mod tests {
         assert_eq!((after(&usual, "-m"), after(&usual, "-smp")), (vec!["2048".to_owned()], vec!["1".to_owned()]));
         assert_eq!(
             after(&usual, "-initrd"),
-            ["/in/linux console=hvc0 loglevel=4 cryptomgr.notests rodata=off,/in/image"]
+            ["/in/linux console=hvc0 loglevel=4 cryptomgr.notests rodata=off rootfstype=ramfs,/in/image"]
         );
         assert!(after(&usual, "-append")[0].ends_with("noreboot dom0_mem=768M,max:768M dom0_max_vcpus=1"));
         assert!(usual.arguments().iter().all(|word| word != "-S" && word != "-gdb" && word != "-mon"));
@@ -235,7 +236,7 @@ mod tests {
         assert!(after(&broken, "-append")[0].ends_with("dom0_max_vcpus=2 hvm_debug=0"));
         assert_eq!(
             after(&broken, "-initrd"),
-            ["/in/linux console=hvc0 loglevel=4 cryptomgr.notests rodata=off a=1,,2,/in/image"]
+            ["/in/linux console=hvc0 loglevel=4 cryptomgr.notests rodata=off rootfstype=ramfs a=1,,2,/in/image"]
         );
         assert_eq!((after(&broken, "-m"), after(&broken, "-smp")), (vec!["4096".to_owned()], vec!["2".to_owned()]));
     }
@@ -256,7 +257,9 @@ mod tests {
         assert_eq!(after(&kept, "-mon"), ["chardev=serial"]);
         assert_eq!(
             after(&kept, "-initrd"),
-            ["/in/linux console=hvc0 loglevel=4 cryptomgr.notests rodata=off xenwright.keep,/in/image"]
+            [
+                "/in/linux console=hvc0 loglevel=4 cryptomgr.notests rodata=off rootfstype=ramfs xenwright.keep,/in/image"
+            ]
         );
         let xen = Emulator { gdb: Some(Gdb::Xen), ..Emulator::default() };
         assert_eq!(after(&xen, "-gdb"), ["chardev:gdb"]);
@@ -265,7 +268,9 @@ mod tests {
         assert_eq!(after(&guest, "-device")[2], "virtserialport,chardev=gdb,name=xenwright.gdb");
         assert_eq!(
             after(&guest, "-initrd"),
-            ["/in/linux console=hvc0 loglevel=4 cryptomgr.notests rodata=off xenwright.gdb=hvm-dm,/in/image"]
+            [
+                "/in/linux console=hvc0 loglevel=4 cryptomgr.notests rodata=off rootfstype=ramfs xenwright.gdb=hvm-dm,/in/image"
+            ]
         );
         assert!(after(&guest, "-gdb").is_empty() && !guest.arguments().contains(&"-S".to_owned()));
     }
