@@ -150,9 +150,13 @@ fn all_consoles_are_kept() {
     let (_, record) = recorded("stubdom");
     let files = report::files(&record);
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
-    let consoles = ["consoles/disk-dm.txt", "consoles/disk.txt", "consoles/run.txt", "consoles/xl-disk.txt"];
-    assert_eq!(names, [&consoles[..], &["events.jsonl", "serial.txt"]].concat());
-    assert!(files["consoles/disk.txt"].starts_with("[    9.263235] XENWRIGHT disk: running\n"), "{files:?}");
+    let consoles =
+        ["device-dm", "device", "disk-dm", "disk", "qemu-device", "qemu-disk", "xencommons", "xl-device", "xl-disk"];
+    let consoles = consoles.map(|name| format!("consoles/{name}.txt"));
+    let expected: Vec<&str> = consoles.iter().map(String::as_str).chain(["events.jsonl", "serial.txt"]).collect();
+    assert_eq!(names, expected);
+    let done = files["consoles/disk.txt"].lines().last();
+    assert_eq!(done, Some("[   10.836461] XENWRIGHT disk: done"), "{files:?}");
     assert_eq!(files["serial.txt"], record.serial);
     assert!(files["events.jsonl"].lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
     // Where a name leads is not for the machine to say.
