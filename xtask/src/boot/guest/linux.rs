@@ -33,12 +33,12 @@ const PROGRAMS: [&str; 16] = [
 /// to talk to, and of what Linux says nothing else is wanted there. Nor does it test its own cryptography and page tables, as in dom0.
 const COMMAND_LINE: &str = "console=ttyS0 quiet xen_nopv cryptomgr.notests rodata=off";
 
-/// Of the disk with the pattern.
-const DATA_BYTES: usize = 16 << 20;
+/// Of the disk with the pattern. Reading and writing 16 MiB took the emulator 15 s more.
+const DATA_BYTES: usize = 4 << 20;
 
 /// The md5 of its pattern, and of the same in capitals: as md5sum says it in the guest.
-const READ: &str = "39b8a51f1bb2b0bda47bdbc15b4a0e5c";
-const WRITTEN: &str = "1094cc7e4aa4c28acee7d2952b46c937";
+const READ: &str = "06c70148532e22a39274e728fff05c48";
+const WRITTEN: &str = "2b5224d61af8bfae9c5b949141afc9fc";
 
 /// The loader's table and where things begin on the disk; see `loader.s`.
 const TABLE: usize = 1;
@@ -53,7 +53,7 @@ const BLOCK: usize = 64 << 10;
 const GAP: usize = 1 << 20;
 
 pub fn sources() -> Vec<&'static str> {
-    let mut all = vec![SECTORS, super::SERIAL, LOADER, INIT, COMMAND_LINE];
+    let mut all = vec![SECTORS, super::SERIAL, LOADER, INIT, COMMAND_LINE, READ, WRITTEN];
     all.extend(MODULES.iter().chain(&PROGRAMS));
     all
 }
