@@ -167,3 +167,10 @@ fn no_file_of_one_series_overwrites_another_outside_the_common_part() {
     let event: Value = serde_json::from_str(&last).unwrap();
     assert_eq!(event["result"]["co-installation"], serde_json::json!([]), "{event}");
 }
+
+#[test]
+fn the_newer_series_is_the_same_in_another_world() {
+    if asked() {
+        again::the_same(SERIES[1]);
+    }
+}
