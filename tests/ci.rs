@@ -19,7 +19,7 @@ fn verbs<'y>(scripts: impl Iterator<Item = &'y str>) -> Vec<&'y str> {
     lines.map(|line| line.split(' ').next().unwrap()).collect()
 }
 
-const WAY: [&str; 7] = ["store", "fetch", "build", "check", "audit", "repro", "store"];
+const WAY: [&str; 8] = ["store", "fetch", "build", "check", "audit", "boot", "repro", "store"];
 
 #[test]
 fn the_workflow_for_github_is_whole() {

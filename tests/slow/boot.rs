@@ -21,7 +21,7 @@ fn boot(stem: &str, words: &[&str]) -> (bool, Vec<Value>) {
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let result = events.iter().find(|event| event["event"] == "result").map(|event| &event["result"]);
     let result = result.unwrap_or_else(|| panic!("{stem} {words:?}: {text}"));
-    (output.status.success(), result["verdicts"].as_array().unwrap().clone())
+    (output.status.success(), result["cases"].as_array().unwrap().clone())
 }
 
 fn all_cases_pass(stem: &str) {

@@ -1,7 +1,7 @@
 //! Who started when: spans of guest time, each from a line to a line. Pure; `page` draws them.
 //!
-//! All times are on Xen's clock; what dom0 saw is some hundredths of a second early on it, since Linux counts from a little later than Xen
-//! knows of. Which lines begin and end a span is what this module knows:
+//! All times are on Xen's clock; what dom0 saw is right to some hundredths of a second, since Xen does not say when Linux begins to
+//! count. Which lines begin and end a span is what this module knows:
 //!
 //! | span                    | from                                   | to                                     |
 //! |-------------------------|----------------------------------------|----------------------------------------|
