@@ -2,12 +2,17 @@
 //! a checkout with the recipes of `cli/recipes` and with no environment but the variables.
 
 use crate::support::run::run;
-use crate::support::{cases, expect};
+use crate::support::{cases, expect, root};
 
 fn checkout() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs_err::create_dir(folder.path().join("recipes")).unwrap();
     fs_err::create_dir(folder.path().join("toolchains")).unwrap();
+    // Two of the real cases: what `boot` says without a machine.
+    fs_err::create_dir_all(folder.path().join("tests/boot")).unwrap();
+    for case in ["tests/boot/pv.toml", "tests/boot/smoke.toml"] {
+        fs_err::copy(root().join(case), folder.path().join(case)).unwrap();
+    }
     for recipe in cases("cli/recipes", "toml") {
         fs_err::copy(&recipe, folder.path().join("recipes").join(recipe.file_name().unwrap())).unwrap();
     }

@@ -35,10 +35,11 @@ pub struct Boot {
     /// Processors of the machine; dom0 gets one
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub smp: u16,
-    /// Memory of the machine, in MiB [default: what the case asks for]
+    /// Memory of the machine, in MiB [default: 2048]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1024..=65536))]
     pub memory: Option<u32>,
-    /// Open a gdb stub: `xen` for the machine from its first instruction, or a domain's name (`hvm-dm`) once the case has ended
+    /// Open a gdb stub: `xen` for the machine from its first instruction, or a domain's name (`disk`, `disk-dm` for its
+    /// stubdomain), which is stopped once xl has made it
     #[arg(long, value_name = "WHOM", requires = "cases")]
     pub gdb: Option<String>,
     /// Leave the machine running when the case has ended, its serial console on this terminal
@@ -63,6 +64,7 @@ pub struct Boot {
 pub enum Emulator {
     /// Kvm where a machine in it can run a hypervisor of its own, else tcg
     Auto,
+    /// The host's processor, which has to let a machine run guests of its own
     Kvm,
     /// Everything emulated, guest time counted in instructions: slow, and the same on every machine
     Tcg,

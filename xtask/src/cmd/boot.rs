@@ -11,6 +11,7 @@ use crate::boot::kernel::{self, Kernel};
 use crate::boot::machine::{Machine, Patience};
 use crate::boot::verdict::Verdict;
 use crate::boot::{self, accelerator, guest, report as shown, timeline};
+use crate::catalog;
 use crate::cli;
 use crate::context::Context;
 use crate::fault::Fault;
@@ -29,13 +30,21 @@ use std::path::Path;
 pub fn run(args: &cli::boot::Boot, report: &Report) -> Result<()> {
     let ctx = Context::open(report, &args.common.place, &args.common.net, &args.work)?;
     let cases = choice::choose(&ctx.root, args)?;
-    let job = Job::new(&ctx, &args.recipe.wanted)?;
-    let cases: Vec<Case> = cases.iter().map(|case| case.of(&job.recipe)).collect();
+    // Whoever mistyped a folder should not learn it after the machines have run.
+    for (option, file) in [("--junit", &args.junit), ("--timeline", &args.timeline)] {
+        let folder = file.as_ref().and_then(|file| file.parent()).filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Fault::usage(format!("{option}: there is no folder {}", folder.display())).into());
+        }
+    }
+    let recipe = catalog::find(&ctx.root, &args.recipe.wanted)?;
+    let cases: Vec<Case> = cases.iter().map(|case| case.of(&recipe)).collect();
     if args.list {
         let (text, value) = choice::list(&cases);
         report.result(&text, value);
         return Ok(());
     }
+    let job = Job::with(&ctx, &ctx.root, recipe)?;
     let stem = job.recipe.stem();
     let toolchain = rootfs::obtain(&ctx, &Toolchain::load(&ctx.root, boot::TOOLCHAIN)?)?;
     let kernel = kernel::obtain(&ctx, &toolchain)?;

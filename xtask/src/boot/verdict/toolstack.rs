@@ -17,12 +17,17 @@ pub fn library(transcript: &Transcript) -> Option<Reason> {
     Some(Reason::new(sentence, &line.console))
 }
 
-/// xl's own errors about a guest that the script's sentence names; about any guest when the script came to no end.
+/// xl's own errors about a guest that it could not create, as the script's sentence says; about any guest when the script came to no end.
 pub fn xl(case: &Case, transcript: &Transcript, sentence: Option<&str>) -> Option<Reason> {
+    if sentence.is_some_and(|sentence| !sentence.starts_with("xl create ")) {
+        return None;
+    }
     guests(case, sentence).find_map(|guest| {
         let console = format!("xl-{guest}");
         let lines: Vec<&Line> = transcript.console(&console).collect();
-        let errors: Vec<&&Line> = lines.iter().filter(|line| is_error(&line.text)).collect();
+        // libxl went on after what stands before: it asks a first QEMU for what it can, and calls its end an error of the socket.
+        let spawned = lines.iter().rposition(|line| line.text.contains("Spawning device-model")).unwrap_or(0);
+        let errors: Vec<&&Line> = lines[spawned..].iter().filter(|line| is_error(&line.text)).collect();
         let first = errors.first()?;
         // What follows the first is mostly libxl that takes apart what it has not yet put together.
         let timeout = errors.iter().find(|line| line.text.ends_with(": startup timed out"));

@@ -1,0 +1,1 @@
+xtask boot hello pv --junit nowhere/boot.xml

@@ -1,0 +1,1 @@
+xtask boot hello pv smoke --keep

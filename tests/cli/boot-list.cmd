@@ -1,0 +1,1 @@
+xtask boot xen-4.17 --list
