@@ -1,5 +1,5 @@
 //! The real thing: Xen built from an empty store, both series laid over each other, and their programs started there. Runs with
-//! `cargo xtask test --slow` and takes the machine for the better part of an hour; asks a Debian mirror.
+//! `cargo xtask test --slow` and takes the machine for more than an hour; asks a Debian mirror.
 
 mod accelerator;
 mod again;
@@ -37,7 +37,7 @@ const SERIES: [&str; 2] = ["xen-4.17.5+72", "xen-4.20.3+127"];
 fn asked() -> bool {
     let asked = std::env::var_os("XENWRIGHT_SLOW").is_some_and(|value| value == "1");
     if !asked {
-        eprintln!("skipped: builds Xen for the better part of an hour; `cargo xtask test --slow` runs it");
+        eprintln!("skipped: builds Xen for more than an hour; `cargo xtask test --slow` runs it");
     }
     asked
 }

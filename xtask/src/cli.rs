@@ -273,7 +273,7 @@ pub struct StoreDu {
 
 #[derive(Debug, Args)]
 pub struct Test {
-    /// Build the real recipes too, from an empty store (about an hour on two cores)
+    /// Build and boot the real recipes too, from an empty store (more than an hour on two cores)
     #[arg(long)]
     pub slow: bool,
     /// Leave out the others: a continuous integration has run them before

@@ -71,6 +71,20 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// What a step has, with nothing mounted: a toolchain's root, and a folder to start in.
+    pub fn new(root: impl Into<PathBuf>, cwd: &str) -> Sandbox {
+        Sandbox {
+            root: root.into(),
+            writable: Vec::new(),
+            readonly: Vec::new(),
+            env: BTreeMap::new(),
+            cwd: cwd.to_owned(),
+            interactive: false,
+            administrator: false,
+            open_root: false,
+        }
+    }
+
     /// The command that runs `argv` inside, with a umask of 022, unless the store is a disguised one. Inherited file descriptors (the jobserver's) stay open.
     pub fn command(&self, ctx: &Context, argv: &[&str]) -> Result<Command> {
         let program = bubblewrap::find(ctx)?;

@@ -43,14 +43,9 @@ impl Quilt {
     /// Runs a script of bash in `tree` with the queue at `patches`, both writable. How long it took, without the sandbox's start.
     pub fn run(&self, ctx: &Context, tree: &Path, patches: &Path, script: &str) -> Result<Duration> {
         let sandbox = Sandbox {
-            root: self.root.clone(),
             writable: vec![(tree.to_owned(), "/build".to_owned()), (patches.to_owned(), "/out".to_owned())],
-            readonly: Vec::new(),
             env: BTreeMap::from([("QUILT_PATCHES".to_owned(), "/out".to_owned())]),
-            cwd: "/build".to_owned(),
-            interactive: false,
-            administrator: false,
-            open_root: false,
+            ..Sandbox::new(&self.root, "/build")
         };
         let script =
             format!("set -e; s=${{EPOCHREALTIME/./}}; {{ {script}; }} >&2; echo $((${{EPOCHREALTIME/./}} - s))");

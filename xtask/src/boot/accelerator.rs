@@ -7,7 +7,6 @@ use crate::fault::Fault;
 use crate::sandbox::Sandbox;
 use anyhow::{Context as _, Result};
 use fs_err as fs;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -57,16 +56,7 @@ pub fn nests(ctx: &Context, root: &Path, accelerator: Accelerator, cpu: &str) ->
     if accelerator == Accelerator::Kvm {
         writable.push((PathBuf::from(KVM), KVM.to_owned()));
     }
-    let sandbox = Sandbox {
-        root: root.to_owned(),
-        writable,
-        readonly: Vec::new(),
-        env: BTreeMap::new(),
-        cwd: "/out".to_owned(),
-        interactive: false,
-        administrator: false,
-        open_root: false,
-    };
+    let sandbox = Sandbox { writable, ..Sandbox::new(root, "/out") };
     let made = sandbox
         .command(
             ctx,

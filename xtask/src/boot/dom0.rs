@@ -195,15 +195,12 @@ pub fn system(ctx: &Context) -> Result<Stored> {
 /// A machine's administrator at work in a private copy of a system, with host files or folders in /in.
 pub fn administrator(root: PathBuf, readonly: Vec<(PathBuf, String)>) -> Sandbox {
     Sandbox {
-        root,
-        writable: Vec::new(),
         readonly,
         // What init tells scripts, and what nobody in a sandbox would.
         env: [("RUNLEVEL", "2"), ("PREVLEVEL", "N")].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        cwd: "/".to_owned(),
-        interactive: false,
         administrator: true,
         open_root: true,
+        ..Sandbox::new(root, "/")
     }
 }
 

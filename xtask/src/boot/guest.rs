@@ -47,8 +47,8 @@ const SECTORS: &str = "
 as --32 -o program.o program.s
 ld -m elf_i386 -N -Ttext=0x7c00 -e start --oformat binary -o /out/program program.o";
 
-/// How programs for a BIOS write to the serial port.
-const SERIAL: &str = include_str!("guest/serial.s");
+/// What programs for a BIOS have in common.
+const BIOS: &str = include_str!("guest/bios.s");
 
 /// The files and facts of what a guest called `name` boots; they are made when the store lacks them. `toolchain` is the root of `boot`.
 pub fn make(ctx: &Context, toolchain: &Stored, boots: Boots, name: &str) -> Result<Guest> {
@@ -81,8 +81,8 @@ fn suffixes(boots: Boots) -> &'static [&'static str] {
 fn sources(boots: Boots) -> Vec<&'static str> {
     match boots {
         Boots::Hello => vec![KERNEL, include_str!("guest/hello.s")],
-        Boots::DiskSector => vec![SECTORS, SERIAL, include_str!("guest/disk.s"), SECTOR],
-        Boots::DeviceSector => vec![SECTORS, SERIAL, include_str!("guest/device.s")],
+        Boots::DiskSector => vec![SECTORS, BIOS, include_str!("guest/disk.s"), SECTOR],
+        Boots::DeviceSector => vec![SECTORS, BIOS, include_str!("guest/device.s")],
         Boots::Linux => linux::sources(),
     }
 }
@@ -135,16 +135,10 @@ fn assemble(ctx: &Context, toolchain: &Stored, script: &str, source: &str) -> Re
         fs::create_dir(folder)?;
     }
     fs::write(build.join("program.s"), source)?;
-    fs::write(build.join("serial.s"), SERIAL)?;
+    fs::write(build.join("bios.s"), BIOS)?;
     let sandbox = Sandbox {
-        root: toolchain.path.clone(),
         writable: vec![(build, sandbox::BUILD.to_owned()), (out.clone(), sandbox::OUT.to_owned())],
-        readonly: Vec::new(),
-        env: BTreeMap::new(),
-        cwd: sandbox::BUILD.to_owned(),
-        interactive: false,
-        administrator: false,
-        open_root: false,
+        ..Sandbox::new(&toolchain.path, sandbox::BUILD)
     };
     let output = sandbox.command(ctx, &["/bin/sh", "-euc", script])?.output()?;
     if !output.status.success() {

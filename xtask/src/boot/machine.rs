@@ -12,7 +12,6 @@ use crate::usage;
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -145,14 +144,10 @@ impl Machine {
             writable.push((PathBuf::from("/dev/kvm"), "/dev/kvm".to_owned()));
         }
         Ok(Sandbox {
-            root: root.to_owned(),
             writable,
             readonly: files.map(|(file, place)| (file.clone(), place.to_owned())).to_vec(),
-            env: BTreeMap::new(),
-            cwd: "/out".to_owned(),
             interactive: self.emulator.keep,
-            administrator: false,
-            open_root: false,
+            ..Sandbox::new(root, "/out")
         })
     }
 }

@@ -58,14 +58,11 @@ pub fn enter(
     let mut env: BTreeMap<String, String> = toolkit::variables(&at("sysroot"), sandbox::SYSROOT)?.into_iter().collect();
     env.insert("PATH".to_owned(), format!("{}/bin:{}", sandbox::SYSROOT, sandbox::PATH));
     let mut sandbox = Sandbox {
-        root: tools.base.path.clone(),
         writable: vec![(folder.map_or_else(|| at("build"), Path::to_owned), sandbox::BUILD.to_owned())],
         readonly: vec![(at("sysroot"), sandbox::SYSROOT.to_owned())],
         env,
-        cwd: sandbox::BUILD.to_owned(),
         interactive: true,
-        administrator: false,
-        open_root: false,
+        ..Sandbox::new(&tools.base.path, sandbox::BUILD)
     };
     let words = shell::dress(ctx, &mut sandbox, name);
     let asked: Vec<&str> = command.iter().map(String::as_str).collect();

@@ -112,16 +112,7 @@ impl Job<'_> {
             env.extend(ccache::env(self.root().key.as_str(), &path));
         }
         let root = self.root().path.clone();
-        Ok(Sandbox {
-            root,
-            writable,
-            readonly,
-            env,
-            cwd: "/build".to_owned(),
-            interactive: false,
-            administrator: false,
-            open_root: false,
-        })
+        Ok(Sandbox { writable, readonly, env, ..Sandbox::new(root, "/build") })
     }
 
     /// What is wrong with the step's end, if something is.

@@ -25,6 +25,7 @@ use crate::toolkit::quoted;
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 use packages::Packages;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub fn run(args: &cli::boot::Boot, report: &Report) -> Result<()> {
@@ -34,7 +35,8 @@ pub fn run(args: &cli::boot::Boot, report: &Report) -> Result<()> {
     for (option, file) in [("--junit", &args.junit), ("--timeline", &args.timeline)] {
         let folder = file.as_ref().and_then(|file| file.parent()).filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            return Err(Fault::usage(format!("{option}: there is no folder {}", folder.display())).into());
+            let what = format!("{option}: there is no folder {}", folder.display());
+            return Err(Fault::usage(what).cure("make it first, or name a file in another one").into());
         }
     }
     let recipe = catalog::find(&ctx.root, &args.recipe.wanted)?;
@@ -56,9 +58,15 @@ pub fn run(args: &cli::boot::Boot, report: &Report) -> Result<()> {
         None => ctx.root.join("target/boot").join(&stem),
     };
 
-    // Each machine of one processor keeps one busy.
+    // Each machine of one processor keeps one busy; those that may take longest go first, so that none is left alone at the end.
     let machines = (ctx.jobs / usize::from(args.smp)).max(1);
-    let verdicts = parallel::map(machines, cases.len(), &|at| bench.start(&cases[at], &folder.join(&cases[at].name)))?;
+    let mut order: Vec<usize> = (0..cases.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(cases[*at].limit));
+    let verdicts = parallel::map(machines, cases.len(), &|turn| {
+        let at = order[turn];
+        Ok((at, bench.start(&cases[at], &folder.join(&cases[at].name))?))
+    })?;
+    let verdicts: Vec<Verdict> = verdicts.into_iter().collect::<BTreeMap<_, _>>().into_values().collect();
 
     for (file, text) in
         [(&args.junit, shown::junit(&stem, &verdicts)), (&args.timeline, timeline::page(&stem, &verdicts))]

@@ -121,16 +121,8 @@ pub fn compile(ctx: &Context, root: &Path, work: &Path) -> Result<Result<PathBuf
         return Ok(Err("the toolchain has no gcc to compile what is preloaded for it".to_owned()));
     }
     fs::write(work.join("disguise.c"), SOURCE)?;
-    let sandbox = Sandbox {
-        root: root.to_owned(),
-        writable: vec![(work.to_owned(), super::BUILD.to_owned())],
-        readonly: Vec::new(),
-        env: BTreeMap::new(),
-        cwd: super::BUILD.to_owned(),
-        interactive: false,
-        administrator: false,
-        open_root: false,
-    };
+    let sandbox =
+        Sandbox { writable: vec![(work.to_owned(), super::BUILD.to_owned())], ..Sandbox::new(root, super::BUILD) };
     let ahead = format!("-DAHEAD={AHEAD}");
     let words = ["gcc", "-O2", "-fPIC", "-shared", "-nostdlib", &ahead, "-o", LIBRARY, "disguise.c"];
     let output = sandbox.command(ctx, &words)?.output().context("starting gcc")?;

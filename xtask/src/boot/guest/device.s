@@ -6,7 +6,7 @@
 #
 # Assembly, since a BIOS starts a program in 16-bit mode with one sector of it; the rest, which it loads, is not more than registers.
 
-.include "serial.s"
+.include "bios.s"
 
 # As many sectors as follow the first.
 .set REST, 5
@@ -45,20 +45,8 @@
 .code16
 .globl start
 start:
-    ljmp $0, $1f
-1:  xor %ax, %ax
-    mov %ax, %ds
-    mov %ax, %es
-    mov %ax, %ss
-    mov $start, %sp
-    cld
-    sti
-    mov $(0x200 + REST), %ax
-    mov $2, %cx
-    xor %dh, %dh
-    mov $(start + 512), %bx
-    int $0x13
-    jc halt16
+    begin
+    load_rest REST, halt16
     serial_begin
     jmp clock
 halt16:

@@ -5,7 +5,7 @@
 #
 # Assembly, since a BIOS gives a program 512 bytes in 16-bit mode.
 
-.include "serial.s"
+.include "bios.s"
 
 # Where the sectors are put, in segment 0.
 .set READ, 0x8000
@@ -15,14 +15,7 @@
 .code16
 .globl start
 start:
-    ljmp $0, $1f
-1:  xor %ax, %ax
-    mov %ax, %ds
-    mov %ax, %es
-    mov %ax, %ss
-    mov $start, %sp
-    cld
-    sti
+    begin
     mov %dl, drive
     serial_begin
     mov $running, %si

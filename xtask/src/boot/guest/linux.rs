@@ -53,7 +53,7 @@ const BLOCK: usize = 64 << 10;
 const GAP: usize = 1 << 20;
 
 pub fn sources() -> Vec<&'static str> {
-    let mut all = vec![SECTORS, super::SERIAL, LOADER, INIT, COMMAND_LINE, READ, WRITTEN];
+    let mut all = vec![SECTORS, super::BIOS, LOADER, INIT, COMMAND_LINE, READ, WRITTEN];
     all.extend(MODULES.iter().chain(&PROGRAMS));
     all
 }

@@ -6,7 +6,7 @@
 #
 # Assembly, since a BIOS starts a program in 16-bit mode with one sector of it, and Linux is entered in 64-bit mode.
 
-.include "serial.s"
+.include "bios.s"
 
 # As many sectors as follow the first; the table is one of them.
 .set REST, 5
@@ -35,20 +35,8 @@
 .code16
 .globl start
 start:
-    ljmp $0, $1f
-1:  xor %ax, %ax
-    mov %ax, %ds
-    mov %ax, %es
-    mov %ax, %ss
-    mov $start, %sp
-    cld
-    sti
-    mov $(0x200 + REST), %ax
-    mov $2, %cx
-    xor %dh, %dh
-    mov $(start + 512), %bx
-    int $0x13
-    jc halt16
+    begin
+    load_rest REST, halt16
     serial_begin
 
     # An empty zero page, and the map of memory in it.

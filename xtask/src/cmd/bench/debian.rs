@@ -13,7 +13,6 @@ use crate::yardstick;
 use crate::{sources, tree};
 use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -46,14 +45,9 @@ fn theirs(ctx: &Context, bench: &Bench, root: &Path, work: &Path) -> Result<Dura
     describe(ctx, root, &database)?;
 
     let sandbox = Sandbox {
-        root: root.to_owned(),
         writable: vec![(work.join("build"), "/build".to_owned())],
         readonly: vec![(database, "/var/lib/dpkg".to_owned())],
-        env: BTreeMap::new(),
-        cwd: "/build/xen".to_owned(),
-        interactive: false,
-        administrator: false,
-        open_root: false,
+        ..Sandbox::new(root, "/build/xen")
     };
     let task = ctx.report.begin("bench", "dpkg-buildpackage -b", None);
     // Its Build-Depends are in the root; that dpkg's check of them would agree is not what is measured.

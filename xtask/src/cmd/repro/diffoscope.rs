@@ -70,15 +70,10 @@ impl Pairs {
 /// Runs diffoscope on `first` and `second` in the folder `cwd` inside.
 pub fn run(ctx: &Context, root: &Path, readonly: Vec<(PathBuf, String)>, cwd: &str) -> Result<String> {
     let sandbox = Sandbox {
-        root: root.to_owned(),
-        writable: Vec::new(),
         readonly,
         // There is no loader's cache, in which Python would find it.
         env: BTreeMap::from([("LIBARCHIVE".to_owned(), "libarchive.so.13".to_owned())]),
-        cwd: cwd.to_owned(),
-        interactive: false,
-        administrator: false,
-        open_root: false,
+        ..Sandbox::new(root, cwd)
     };
     // Modes and times of the folders are those of whoever unpacked them.
     let words =
